@@ -1,0 +1,1 @@
+"""Dale meets Langevin, live: generative modelling by multiplication, never changing sign."""

@@ -1,0 +1,213 @@
+"""A checkpoint: a folder with config.json, model.safetensors and README.md, read strictly.
+
+The folder is a Hub repository byte for byte. Weights are safetensors only, never pickle, and are
+checked for keys, shapes, dtypes, finiteness and size before they reach a network.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from dale_demo.network import Denoiser, UNetConfig
+from dale_demo.process import GeometricBrownianMotion, LogNormal
+
+FORMAT_VERSION = 1
+ARCHITECTURE = "log-denoiser-unet"
+MAX_WEIGHT_BYTES = 64 * 2**20
+MAX_CONFIG_BYTES = 2**20
+CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
+BUNDLED = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+class CheckpointError(ValueError):
+    """A folder is not one of our checkpoints, or is damaged; the message says what is wrong."""
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What config.json carries beside the weights.
+
+    Args:
+        dataset: Name of the training data.
+        class_names: One for each class of the network.
+        network: What rebuilds the network.
+        process: The process that the network's card speaks of; any other works as well.
+        start: Log-normal start fitted to the training data (the paper's setting).
+        training: Command, hardware, time and loss curve, as JSON.
+        metrics: Measured quality, as JSON.
+    """
+
+    dataset: str
+    class_names: tuple[str, ...]
+    network: UNetConfig
+    process: GeometricBrownianMotion
+    start: LogNormal
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) != self.network.num_classes:
+            raise ValueError(
+                f"{self.network.num_classes} classes but {len(self.class_names)} class names."
+            )
+
+    @property
+    def data_law(self) -> LogNormal:
+        """Log moments of the training data's pixels."""
+        return LogNormal(self.network.log_mean, self.network.log_std)
+
+    def to_json(self) -> str:
+        """Serialise as config.json, with the format version first."""
+        head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
+        return json.dumps(head | dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "CheckpointConfig":
+        """Parse config.json.
+
+        Raises:
+            CheckpointError: Not JSON, another format, or a field is missing or out of range.
+        """
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise CheckpointError(f"{CONFIG_FILE} is not JSON: {error}") from error
+        if not isinstance(raw, dict) or raw.pop("architecture", None) != ARCHITECTURE:
+            raise CheckpointError(f"{CONFIG_FILE} does not describe a {ARCHITECTURE!r} network.")
+        version = raw.pop("format_version", None)
+        if version != FORMAT_VERSION:
+            raise CheckpointError(
+                f"{CONFIG_FILE} has format version {version!r}; this program reads "
+                f"{FORMAT_VERSION}. Update the program or fetch another revision."
+            )
+        try:
+            return cls(
+                **raw
+                | {
+                    "dataset": str(raw["dataset"]),
+                    "class_names": tuple(map(str, raw["class_names"])),
+                    "network": UNetConfig(**raw["network"]),
+                    "process": GeometricBrownianMotion(**raw["process"]),
+                    "start": LogNormal(**raw["start"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{CONFIG_FILE} is incomplete or wrong: {error}") from error
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded network, in inference mode, with its configuration."""
+
+    model: Denoiser
+    config: CheckpointConfig
+
+
+def save_checkpoint(
+    folder: Path | str, model: Denoiser, config: CheckpointConfig, card: str
+) -> None:
+    """Write the three files of a checkpoint, each replaced in one atomic step."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    write_atomically(folder / WEIGHTS_FILE, save(tensors, {"format": "pt"}))
+    write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    write_atomically(folder / CARD_FILE, card.encode())
+
+
+def load_checkpoint(folder: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Load and verify a checkpoint folder.
+
+    Raises:
+        CheckpointError: A file is missing, too large, damaged, or does not fit the network.
+    """
+    folder = Path(folder)
+    config = load_config(folder)
+    model = Denoiser(config.network)
+    tensors = read_tensors(folder / WEIGHTS_FILE)
+    _check_tensors(tensors, model.state_dict())
+    model.load_state_dict(tensors)
+    model.requires_grad_(False).eval()
+    return Checkpoint(model.to(device, memory_format=torch.channels_last), config)
+
+
+def load_config(folder: Path | str) -> CheckpointConfig:
+    """Read config.json of a checkpoint folder without its weights; raises CheckpointError."""
+    path = Path(folder) / CONFIG_FILE
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise CheckpointError(f"{path} is larger than {MAX_CONFIG_BYTES >> 20} MiB.")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    return CheckpointConfig.from_json(text)
+
+
+def bundled_checkpoints() -> dict[str, Path]:
+    """Name → folder of the networks that come with the program, sorted by name."""
+    return {p.parent.name: p.parent for p in sorted(BUNDLED.glob(f"*/{CONFIG_FILE}"))}
+
+
+def find_checkpoint(name: str) -> Path:
+    """Resolve a bundled name or a path to a folder; raises CheckpointError where there is none."""
+    bundled = bundled_checkpoints()
+    if name in bundled:
+        return bundled[name]
+    if Path(name).is_dir():
+        return Path(name)
+    raise CheckpointError(
+        f"No checkpoint {name!r}: it is neither a folder nor one of {', '.join(bundled) or 'none'}."
+    )
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file within the size limit; raises CheckpointError."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_WEIGHT_BYTES:
+            raise CheckpointError(
+                f"{path} has {size:,} bytes; at most {MAX_WEIGHT_BYTES:,} are read."
+            )
+        with safe_open(path, "pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{path} is missing.") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
+
+
+def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    missing, surplus = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
+    if missing or surplus:
+        raise CheckpointError(
+            f"{WEIGHTS_FILE} does not fit the network in {CONFIG_FILE}: "
+            f"missing {sorted(missing)[:3] or 'nothing'}, surplus {sorted(surplus)[:3] or 'nothing'}."
+        )
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            raise CheckpointError(
+                f"{WEIGHTS_FILE}: {key} has shape {tuple(tensor.shape)}, "
+                f"expected {tuple(expected[key].shape)}."
+            )
+        if tensor.dtype not in (torch.float32, torch.float16):
+            raise CheckpointError(f"{WEIGHTS_FILE}: {key} has dtype {tensor.dtype}.")
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{WEIGHTS_FILE}: {key} holds NaN or infinite values.")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, then rename, so that a reader sees the old or the new file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_bytes(data)
+    temporary.replace(path)

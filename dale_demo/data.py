@@ -1,0 +1,157 @@
+"""Pictures and labels: torchvision sets, IDX files, image folders; the map into x > 0."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dale_demo.process import LogNormal
+
+Split = Literal["train", "test"]
+
+DATA_RANGE = (1.0, 2.0)
+DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
+
+CLASS_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        "T-shirt", "Trouser", "Pullover", "Dress", "Coat",
+        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
+    ),
+    "kmnist": (
+        "お (o)", "き (ki)", "す (su)", "つ (tsu)", "な (na)",
+        "は (ha)", "ま (ma)", "や (ya)", "れ (re)", "を (wo)",
+    ),
+}  # fmt: skip
+TORCHVISION_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
+
+
+class DataError(ValueError):
+    """The data asked for cannot be read; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled pictures in memory.
+
+    Args:
+        name: As given to `load`.
+        images: uint8 [N, C, H, W].
+        labels: int64 [N], each in [0, len(class_names)).
+        class_names: What a person calls each class.
+    """
+
+    name: str
+    images: Tensor
+    labels: Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def class_averages(self) -> Tensor:
+        """Mean positive picture of each class, float32 [classes, C, H, W]."""
+        return torch.stack(
+            [
+                positive(self.images[self.labels == k]).mean(0)
+                for k in range(len(self.class_names))
+            ]
+        )
+
+    def log_law(self) -> LogNormal:
+        """Log-normal law fitted to every pixel of every picture (256 values, counted)."""
+        counts = torch.bincount(self.images.flatten(), minlength=256).double()
+        values = positive(torch.arange(256, dtype=torch.uint8)).double().log()
+        mean = (counts @ values) / counts.sum()
+        variance = (counts @ (values - mean) ** 2) / counts.sum()
+        return LogNormal(mean.item(), variance.sqrt().item())
+
+
+def positive(images: Tensor) -> Tensor:
+    """uint8 pictures → x₀ = 1 + pixel/255 ∈ [1, 2], float32, same shape."""
+    return 1 + images.float() / 255
+
+
+def pixels(x: Tensor) -> Tensor:
+    """Positive pictures → uint8, the inverse of `positive`, clipped to its range."""
+    return ((x - 1).clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def load(name: str, split: Split = "train", root: Path | str | None = None) -> Dataset:
+    """Read a data set into memory.
+
+    Args:
+        name: "mnist", "fashion-mnist" or "kmnist" (downloaded into `root` where missing);
+            "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<picture>.
+        split: Which part of a torchvision set; files and folders have one part only.
+        root: Where torchvision sets live; the user's cache when left out.
+
+    Raises:
+        DataError: Unknown name, missing or unreadable files, or pictures of several sizes.
+    """
+    if name in TORCHVISION_SETS:
+        return _load_torchvision(name, split, Path(root or DEFAULT_ROOT))
+    kind, _, path = name.partition(":")
+    if kind == "idx" and path:
+        return _load_idx(name, path)
+    if kind == "folder" and path:
+        return _load_folder(name, Path(path))
+    raise DataError(
+        f"Unknown data set {name!r}; use mnist, fashion-mnist, kmnist, "
+        "idx:IMAGES,LABELS or folder:DIR."
+    )
+
+
+def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:
+    import torchvision.datasets
+
+    kind = getattr(torchvision.datasets, TORCHVISION_SETS[name])
+    train = split == "train"
+    try:
+        data = kind(root, train=train, download=False)
+    except RuntimeError:
+        try:
+            data = kind(root, train=train, download=True)
+        except (RuntimeError, OSError) as error:
+            raise DataError(f"{name} is not in {root} and cannot be downloaded: {error}") from error
+    return Dataset(name, data.data.unsqueeze(1), data.targets.long(), CLASS_NAMES[name])
+
+
+def _load_idx(name: str, path: str) -> Dataset:
+    from torchvision.datasets.mnist import read_image_file, read_label_file
+
+    try:
+        images_path, labels_path = path.split(",")
+        images, labels = read_image_file(images_path), read_label_file(labels_path)
+    except (OSError, ValueError, AssertionError, KeyError, RuntimeError) as error:
+        raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error}") from error
+    if len(images) != len(labels) or len(images) == 0:
+        raise DataError(f"{len(images)} pictures but {len(labels)} labels in {path!r}.")
+    classes = tuple(str(k) for k in range(int(labels.max()) + 1))
+    return Dataset(name, images.unsqueeze(1), labels.long(), classes)
+
+
+def _load_folder(name: str, path: Path) -> Dataset:
+    from PIL import Image, UnidentifiedImageError
+
+    classes = sorted(p.name for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+    if not classes:
+        raise DataError(f"{path} holds no class folders; expected DIR/<class>/<picture>.")
+    images, labels = [], []
+    for label, folder in enumerate(classes):
+        for file in sorted((path / folder).iterdir()):
+            try:
+                with Image.open(file) as picture:
+                    grey = picture.mode in ("1", "L", "I;16")
+                    images.append(np.atleast_3d(picture.convert("L" if grey else "RGB")))
+                    labels.append(label)
+            except (UnidentifiedImageError, OSError) as error:
+                raise DataError(f"{file} is not a picture: {error}") from error
+    shapes = {image.shape for image in images}
+    if len(shapes) != 1:
+        raise DataError(f"Pictures in {path} must share one size and mode, found {shapes or 0}.")
+    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(classes))

@@ -1,0 +1,233 @@
+"""A compact, class-conditional U-Net that predicts ln x₀, preconditioned in log space."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dale_demo.process import GeometricBrownianMotion, expand_as
+from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
+
+MIN_NOISE_LEVEL, MAX_NOISE_LEVEL = 0.002, 20.0
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """What rebuilds a `Denoiser`.
+
+    Args:
+        image_size: Height and width of a picture in pixels.
+        image_channels: 1 for grey, 3 for colour.
+        num_classes: Number of classes; the null class comes on top.
+        patch: Side of the pixel blocks folded into channels at the input (1, 2, 4).
+        width: Channels at the first level.
+        multipliers: Channels of each level, in multiples of `width`; each level halves the size.
+        dropout: Share of features dropped in training, in [0, 1).
+        log_mean: Mean of ln x₀ over the training data.
+        log_std: s_d, standard deviation of ln x₀ over the training data.
+
+    Raises:
+        ValueError: The numbers do not describe a network.
+    """
+
+    image_size: int = 28
+    image_channels: int = 1
+    num_classes: int = 10
+    patch: int = 2
+    width: int = 48
+    multipliers: tuple[int, ...] = (1, 2)
+    dropout: float = 0.0
+    log_mean: float = 0.095
+    log_std: float = 0.219
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "multipliers", tuple(self.multipliers))
+        sizes = (self.image_size, self.image_channels, self.num_classes, self.patch, self.width)
+        if any(type(n) is not int or n < 1 for n in (*sizes, *self.multipliers)):
+            raise ValueError(f"Sizes and counts of a network must be positive integers: {self}.")
+        if not self.multipliers or self.width % 16:
+            raise ValueError(f"A network needs levels and a width divisible by 16: {self}.")
+        factor = self.patch * 2 ** (len(self.multipliers) - 1)
+        if self.image_size % factor:
+            raise ValueError(f"image_size {self.image_size} is not divisible by {factor}.")
+        if not (math.isfinite(self.log_mean) and math.isfinite(self.log_std) and self.log_std > 0):
+            raise ValueError(f"log_mean and log_std must be finite, log_std > 0: {self}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}.")
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Shape of one picture, [C, H, W]."""
+        return self.image_channels, self.image_size, self.image_size
+
+
+class Denoiser(nn.Module):
+    """D(u, s) = E[ln X₀ | X_t] with u = ln x − m(t): one network for every (μ, σ, T).
+
+    Preconditioned as in Karras et al. (2022, eq. 7), around the data's log mean ȳ:
+
+        D = ȳ + c_skip (u − ȳ) + c_out F(c_in (u − ȳ), ¼ ln s, label),
+        c_skip = s_d² / (s² + s_d²),  c_out = s s_d / √(s² + s_d²),  c_in = 1 / √(s² + s_d²).
+
+    The buffer `class_averages` [num_classes, C, H, W] keeps the mean positive picture of each
+    class, from which the paper's class-averaged start is made.
+    """
+
+    def __init__(self, config: UNetConfig):
+        super().__init__()
+        self.config = config
+        self.unet = UNet(config)
+        averages = torch.zeros(config.num_classes, *config.image_shape)
+        self.register_buffer("class_averages", averages)
+
+    @property
+    def null_label(self) -> int:
+        """The label that means "no class": −1 is mapped to it too."""
+        return self.config.num_classes
+
+    def forward(self, u: Tensor, noise_level: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Estimate ln x₀.
+
+        Args:
+            u: Log state without its drift, [B, C, H, W], any float dtype.
+            noise_level: s [B] or [], clamped to the range that the network was made for.
+            labels: Class of each sample, int64 [B] in [−1, num_classes]; −1 and None mean no class.
+
+        Returns:
+            D [B, C, H, W], float32.
+        """
+        mean, s_d = self.config.log_mean, self.config.log_std
+        s = noise_level.to(u.device).expand(len(u)).clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
+        if labels is None:
+            labels = torch.full((len(u),), self.null_label, device=u.device)
+        labels = torch.where(labels < 0, self.null_label, labels)
+        wide = expand_as(s, u)
+        total = torch.sqrt(wide**2 + s_d**2)
+        centred = u - mean
+        with torch.autocast("cuda", torch.bfloat16, enabled=u.is_cuda):
+            residual = self.unet((centred / total).float(), (s.log() / 4).float(), labels)
+        d = mean + (s_d / total) ** 2 * centred + wide * s_d / total * residual.float()
+        return d.float()
+
+    def log_denoiser(self, labels: Tensor | None = None) -> LogDenoiser:
+        """Fix the labels [B] (None: no class), leaving the callable (u, s) → D."""
+        return lambda u, s: self(u, s, labels)
+
+    def score(
+        self, process: GeometricBrownianMotion, labels: Tensor | None = None, guidance: float = 1.0
+    ) -> Score:
+        """The Hyvärinen score of `process` for `labels` [B], with classifier-free guidance."""
+        conditional = from_denoiser(self.log_denoiser(labels), process)
+        if labels is None:
+            return conditional
+        return guided(conditional, from_denoiser(self.log_denoiser(), process), guidance)
+
+
+class UNet(nn.Module):
+    """F(x, c, label): residual blocks at falling size, attention at the smallest, and back."""
+
+    def __init__(self, config: UNetConfig):
+        super().__init__()
+        widths = [config.width * m for m in config.multipliers]
+        embedding = 4 * config.width
+        pixels = config.image_channels * config.patch**2
+        self.patch = config.patch
+        self.embed = Embedding(config.num_classes + 1, config.width, embedding)
+        self.first = nn.Conv2d(pixels, widths[0], 3, padding=1)
+
+        def block(inputs: int, outputs: int) -> ResidualBlock:
+            return ResidualBlock(inputs, outputs, embedding, config.dropout)
+
+        before = [widths[0], *widths[:-1]]
+        self.down = nn.ModuleList(block(a, b) for a, b in zip(before, widths, strict=True))
+        self.middle = nn.ModuleList([block(widths[-1], widths[-1]), Attention(widths[-1])])
+        self.up = nn.ModuleList(block(2 * b, a) for a, b in zip(before, widths, strict=True))
+        self.last = nn.Sequential(
+            nn.GroupNorm(16, widths[0]),
+            nn.SiLU(),
+            zero_initialised(nn.Conv2d(widths[0], pixels, 3, padding=1)),
+        )
+
+    def forward(self, x: Tensor, noise: Tensor, labels: Tensor) -> Tensor:
+        """`x` [B, C, H, W], `noise` and `labels` [B] → [B, C, H, W]."""
+        condition = self.embed(noise, labels)
+        h = F.pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
+        h = self.first(h)
+        skips = []
+        for level, block in enumerate(self.down):
+            h = block(F.avg_pool2d(h, 2) if level else h, condition)
+            skips.append(h)
+        block, attention = self.middle
+        h = attention(block(h, condition))
+        for level in reversed(range(len(self.up))):
+            h = self.up[level](torch.cat([h, skips[level]], 1), condition)
+            h = F.interpolate(h, scale_factor=2.0) if level else h
+        return F.pixel_shuffle(self.last(h), self.patch)
+
+
+class Embedding(nn.Module):
+    """Noise level and class → one vector [B, embedding] that modulates every block."""
+
+    def __init__(self, num_labels: int, features: int, embedding: int):
+        super().__init__()
+        frequencies = torch.exp(torch.linspace(0, math.log(100), features // 2))
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.label = nn.Embedding(num_labels, embedding)
+        self.hidden = nn.Linear(features, embedding)
+        self.out = nn.Linear(embedding, embedding)
+
+    def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """`noise` = ¼ ln s [B] and `labels` [B] → [B, embedding]."""
+        phase = noise.unsqueeze(1) * self.frequencies
+        waves = torch.cat([phase.cos(), phase.sin()], 1)
+        return F.silu(self.out(F.silu(self.hidden(waves) + self.label(labels))))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions, the second modulated by the condition (adaptive group norm)."""
+
+    def __init__(self, inputs: int, outputs: int, embedding: int, dropout: float):
+        super().__init__()
+        self.norm1 = nn.GroupNorm(16, inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
+        self.modulation = nn.Linear(embedding, 2 * outputs)
+        self.norm2 = nn.GroupNorm(16, outputs)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = zero_initialised(nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """`x` [B, inputs, H, W], `condition` [B, embedding] → [B, outputs, H, W]."""
+        scale, shift = self.modulation(condition)[:, :, None, None].chunk(2, 1)
+        h = self.conv1(F.silu(self.norm1(x)))
+        h = F.silu(torch.addcmul(shift, self.norm2(h), 1 + scale))
+        return self.skip(x) + self.conv2(self.dropout(h))
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention over all positions, as a residual."""
+
+    def __init__(self, channels: int, head_channels: int = 32):
+        super().__init__()
+        self.heads = max(1, channels // head_channels)
+        self.norm = nn.GroupNorm(16, channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = zero_initialised(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`x` [B, C, H, W] → the same shape."""
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(self.norm(x)).permute(0, 2, 3, 1)
+        q, k, v = qkv.reshape(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2)
+        h = h.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        return x + self.out(h)
+
+
+def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
+    """Start a residual branch at zero, so that the block begins as the identity."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,98 @@
+"""Objectives for multiplicative score matching.
+
+All return one number per sample [B], averaged over coordinates, so that the caller chooses how
+samples are reduced. h* is the conditional and h the marginal Hyvärinen score, s = s(t):
+
+    M-DSM   E‖s² (h_θ − h*)‖²  — equals E‖D_θ − ln x₀‖², the error of predicting ln x₀;
+    M-ESM   E‖s² (h_θ − h )‖²  — differs from M-DSM by a constant in θ;
+    NNSM    E Σ_i [2 x_i ψ_i + x_i² ∂_i ψ_i + ½ x_i² ψ_i²]   (Hyvärinen 2007), ψ = ∇ ln p_θ.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from dale_demo.process import GeometricBrownianMotion
+from dale_demo.score import Score, conditional_target
+
+Weighting = Literal["paper", "preconditioned"]
+
+
+def m_dsm(
+    score: Score,
+    process: GeometricBrownianMotion,
+    x0: Tensor,
+    t: Tensor,
+    z: Tensor,
+    weighting: Weighting = "paper",
+    data_log_std: float = 1.0,
+) -> Tensor:
+    """Multiplicative denoising score matching, ‖s² (h_θ(x_t, t) − h*)‖² → [B].
+
+    Args:
+        score: h_θ, differentiable in its parameters.
+        x0: Positive data [B, …].
+        t: Times [B] in (0, T].
+        z: Standard normals [B, …] that make x_t.
+        weighting: "paper" as above; "preconditioned" multiplies by the EDM weight
+            (s² + s_d²) / (s s_d)², which gives every noise level the same say.
+        data_log_std: s_d, the standard deviation of ln x₀; used by "preconditioned".
+    """
+    x = process.forward(x0, t, z)
+    return _score_error(score(x, t), conditional_target(process, x0, x, t), process, t) * loss_weight(
+        process.noise_level(t), weighting, data_log_std
+    )
+
+
+def m_esm(
+    score: Score,
+    exact: Score,
+    process: GeometricBrownianMotion,
+    x0: Tensor,
+    t: Tensor,
+    z: Tensor,
+) -> Tensor:
+    """Multiplicative explicit score matching against the `exact` marginal score, paper's weight."""
+    x = process.forward(x0, t, z)
+    return _score_error(score(x, t), exact(x, t), process, t)
+
+
+def loss_weight(noise_level: Tensor, weighting: Weighting, data_log_std: float) -> Tensor:
+    """The factor on ‖D_θ − ln x₀‖² at `noise_level` [B]; see `m_dsm`.
+
+    Raises:
+        ValueError: `weighting` is unknown.
+    """
+    if weighting == "paper":
+        return torch.ones_like(noise_level)
+    if weighting == "preconditioned":
+        return (noise_level**2 + data_log_std**2) / (noise_level * data_log_std) ** 2
+    raise ValueError(f"Unknown weighting {weighting!r}; choose paper or preconditioned.")
+
+
+def non_negative_score_matching(stein: Score, x: Tensor) -> Tensor:
+    """Hyvärinen's objective for data on the positive orthant, `x` [B, d] → [B], summed over d.
+
+    Needs no knowledge of the data's score: integrating ½E‖x∘(ψ − ∇ln p)‖² by parts leaves no
+    boundary term, since x² p(x) vanishes at 0.
+
+    Args:
+        stein: ψ, called as `stein(x, t)` with t = 0; differentiable in x and parameters.
+        x: Positive data [B, d]. The Jacobian's diagonal takes d backward passes.
+    """
+    x = x.detach().requires_grad_()
+    psi = stein(x, x.new_zeros(len(x)))
+    diagonal = torch.stack(
+        [
+            torch.autograd.grad(psi[:, i].sum(), x, create_graph=True)[0][:, i]
+            for i in range(x.shape[1])
+        ],
+        dim=1,
+    )
+    return (2 * x * psi + x**2 * diagonal + 0.5 * x**2 * psi**2).sum(1)
+
+
+def _score_error(h: Tensor, target: Tensor, process: GeometricBrownianMotion, t: Tensor) -> Tensor:
+    error = (h - target).flatten(1) * process.noise_level(t).reshape(-1, 1) ** 2
+    return error.square().mean(1)

@@ -1,0 +1,161 @@
+"""The score contract, its conversions, and exact scores.
+
+A *score* is a callable `(x, t) -> h` with x [B, …] > 0, t [B] and the Hyvärinen score
+
+    h_t(x) = x ∘ ∇_x ln p_t(x)   [B, …],   so that   ∇_y ln p_Y(y) = 1 + h   with y = ln x.
+
+With Tweedie's formula in log space, D = E[ln X₀ | X_t] = y − m(t) + s(t)² (1 + h), a score and a
+denoiser are one object. Networks, exact mixtures and guided combinations are interchangeable.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dale_demo.process import GeometricBrownianMotion, LogNormal, expand_as
+
+
+class Score(Protocol):
+    """(x [B, …], t [B]) → Hyvärinen score h [B, …]."""
+
+    def __call__(self, x: Tensor, t: Tensor, /) -> Tensor: ...
+
+
+LogDenoiser = Callable[[Tensor, Tensor], Tensor]
+"""(u [B, …], s [B]) → E[ln X₀ | X_t] [B, …], with u = ln x − m(t) and noise level s."""
+
+
+def denoise(score: Score, process: GeometricBrownianMotion, x: Tensor, t: Tensor) -> Tensor:
+    """Tweedie's estimate D = ln x − m(t) + s(t)² (1 + h_t(x)); `x` [B, …], `t` [B] → [B, …]."""
+    return denoised_from_hyvarinen(score(x, t), process, x, t)
+
+
+def denoised_from_hyvarinen(
+    h: Tensor, process: GeometricBrownianMotion, x: Tensor, t: Tensor
+) -> Tensor:
+    """D = ln x − m(t) + s(t)² (1 + h), for `h`, `x` [B, …] and `t` [B]."""
+    t = expand_as(t, x)
+    return x.log() - process.log_drift(t) + process.noise_level(t) ** 2 * (1 + h)
+
+
+def hyvarinen_from_denoised(
+    d: Tensor, process: GeometricBrownianMotion, x: Tensor, t: Tensor
+) -> Tensor:
+    """h = (D − ln x + m(t)) / s(t)² − 1, for `d`, `x` [B, …] and `t` [B] > 0."""
+    t = expand_as(t, x)
+    return (d - x.log() + process.log_drift(t)) / process.noise_level(t) ** 2 - 1
+
+
+def stein_from_hyvarinen(h: Tensor, x: Tensor) -> Tensor:
+    """∇_x ln p = h / x."""
+    return h / x
+
+
+def hyvarinen_from_stein(stein: Tensor, x: Tensor) -> Tensor:
+    """h = x ∘ ∇_x ln p."""
+    return stein * x
+
+
+def from_denoiser(denoiser: LogDenoiser, process: GeometricBrownianMotion) -> Score:
+    """Wrap a log-space denoiser, a network for instance, as the score of `process`.
+
+    The division by s² happens in the precision of `x`, so that D survives the round trip.
+    """
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        u = x.log() - process.log_drift(expand_as(t, x))
+        d = denoiser(u, process.noise_level(t)).to(x.dtype)
+        return hyvarinen_from_denoised(d, process, x, t)
+
+    return score
+
+
+def guided(conditional: Score, unconditional: Score, weight: float) -> Score:
+    """Classifier-free guidance h = h_∅ + w (h_c − h_∅); w = 1 is the conditional score itself."""
+    if weight == 1:
+        return conditional
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        base = unconditional(x, t)
+        return base + weight * (conditional(x, t) - base)
+
+    return score
+
+
+def conditional_target(
+    process: GeometricBrownianMotion, x0: Tensor, x: Tensor, t: Tensor
+) -> Tensor:
+    """The conditional Hyvärinen score h* = −1 − (ln x_t − ln x₀ − m(t)) / s(t)² of M-DSM."""
+    return hyvarinen_from_denoised(x0.log(), process, x, t)
+
+
+class LogNormalMixtureScore:
+    """Exact score of data Σ_k w_k LogNormal(a_k, b_k²) under the forward process.
+
+    In log space the noised data are Σ_k w_k N(a_k + m(t), b_k² + s(t)²), with independent
+    coordinates inside each component; K = 1 is log-normal data, b → 0 a set of points.
+
+    Args:
+        process: The forward process.
+        log_means: a [K, …], one row for each component.
+        log_stds: b, broadcastable to [K, …], not negative.
+        weights: w [K], not negative; normalised here. Equal when left out.
+
+    Raises:
+        ValueError: A shape does not fit, a weight or a spread is negative, or all weights are 0.
+    """
+
+    def __init__(
+        self,
+        process: GeometricBrownianMotion,
+        log_means: Tensor,
+        log_stds: Tensor,
+        weights: Tensor | None = None,
+    ):
+        components = len(log_means)
+        weights = torch.ones(components) if weights is None else weights
+        if weights.shape != (components,):
+            raise ValueError(f"Expected {components} weights, got shape {tuple(weights.shape)}.")
+        if (weights < 0).any() or not weights.sum() > 0:
+            raise ValueError("Mixture weights must not be negative and must not all be 0.")
+        if (log_stds < 0).any():
+            raise ValueError("log_stds must not be negative.")
+        self.process = process
+        self._a = log_means.double().flatten(1)
+        self._b2 = log_stds.double().broadcast_to(log_means.shape).flatten(1) ** 2
+        self._log_w = (weights.double() / weights.sum()).log()
+
+    def __call__(self, x: Tensor, t: Tensor) -> Tensor:
+        """Return h_t(x) [B, …] for `x` [B, …] and `t` [B]."""
+        _, gradient = self._posterior(x, t)
+        return gradient - 1
+
+    def log_density(self, x: Tensor, t: Tensor) -> Tensor:
+        """ln p_t(x) [B], the density with respect to x itself (not ln x)."""
+        log_joint, _ = self._posterior(x, t)
+        return log_joint - x.double().log().flatten(1).sum(1)
+
+    def _posterior(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """ln p_Y(y) [B] and ∇_y ln p_Y(y) [B, …], by one pass over the components."""
+        y = x.double().log().flatten(1).unsqueeze(1)
+        t = t.double().reshape(-1, 1, 1)
+        variance = self._b2.to(y.device) + self.process.noise_level(t) ** 2
+        residual = self._a.to(y.device) + self.process.log_drift(t) - y
+        log_normal = -0.5 * (residual**2 / variance + (2 * torch.pi * variance).log())
+        log_joint = self._log_w.to(y.device) + log_normal.sum(2)
+        responsibility = log_joint.softmax(1).unsqueeze(2)
+        gradient = (responsibility * residual / variance).sum(1).reshape(x.shape)
+        return log_joint.logsumexp(1), gradient.to(x.dtype)
+
+
+def log_normal_score(process: GeometricBrownianMotion, data: LogNormal) -> Score:
+    """Exact score of data that are log-normal and independent in every coordinate, any shape."""
+
+    def score(x: Tensor, t: Tensor) -> Tensor:
+        t = expand_as(t, x)
+        variance = data.log_std**2 + process.noise_level(t) ** 2
+        return (data.log_mean + process.log_drift(t) - x.log()) / variance - 1
+
+    return score

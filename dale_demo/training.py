@@ -1,0 +1,361 @@
+"""Train a network by M-DSM, as a generator of progress.
+
+Every random draw of a step comes from (seed, step) alone and is made for the global batch, of
+which each process takes its rows. So training resumes exactly, on any number of processes, with
+no random state to store.
+"""
+
+import dataclasses
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from dale_demo.card import model_card
+from dale_demo.checkpoint import (
+    CheckpointConfig,
+    CheckpointError,
+    read_tensors,
+    save_checkpoint,
+    write_atomically,
+)
+from dale_demo.data import Dataset, positive
+from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
+from dale_demo.objectives import m_dsm
+from dale_demo.process import GeometricBrownianMotion, LogNormal, seeds_of
+
+STATE_FILE = "training.safetensors"
+
+PAPER_PROCESS = GeometricBrownianMotion.median_preserving(sigma=0.8)
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Args:
+        images: Pictures to see in all, over any number of epochs.
+        batch_size: Global batch, shared out evenly over the processes.
+        learning_rate: Peak of Adam's rate, reached after `warmup` pictures, then a half cosine.
+        warmup: Pictures over which the rate rises linearly.
+        ema: Decay per step of the averaged weights, which are what is saved.
+        label_dropout: Share of labels replaced by the null class.
+        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
+        width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
+        seed: Of the weights and every draw.
+
+    Raises:
+        ValueError: A number is outside its range.
+    """
+
+    images: int = 1_000_000
+    batch_size: int = 128
+    learning_rate: float = 2e-3
+    warmup: int = 20_000
+    ema: float = 0.999
+    label_dropout: float = 0.1
+    log_noise_mean: float = -1.5
+    log_noise_std: float = 1.4
+    width: int = 48
+    multipliers: tuple[int, ...] = (1, 4)
+    patch: int = 2
+    dropout: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.images < 1 or self.batch_size < 1:
+            raise ValueError("images and batch_size must be at least 1.")
+        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
+            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}.")
+        if not (0 <= self.ema < 1 and 0 <= self.label_dropout <= 1):
+            raise ValueError("ema must be in [0, 1) and label_dropout in [0, 1].")
+        if not self.log_noise_std > 0:
+            raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
+
+    def network(self, data: Dataset) -> UNetConfig:
+        """The network for `data`: its shape, classes and log moments."""
+        law = data.log_law()
+        channels, height, width = data.images.shape[1:]
+        if height != width:
+            raise ValueError(f"Pictures must be square, got {height}×{width}.")
+        return UNetConfig(
+            image_size=height,
+            image_channels=channels,
+            num_classes=len(data.class_names),
+            patch=self.patch,
+            width=self.width,
+            multipliers=self.multipliers,
+            dropout=self.dropout,
+            log_mean=law.log_mean,
+            log_std=law.log_std,
+        )
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step: linear warm-up, then a half cosine to 0."""
+        seen = step * self.batch_size
+        rise = min(1.0, (seen + self.batch_size) / max(self.warmup, self.batch_size))
+        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What training reports: averages since the report before.
+
+    Args:
+        step: Optimiser steps so far.
+        images: Pictures seen so far.
+        total: Pictures to see in all.
+        loss: Mean preconditioned M-DSM loss; 1 means no better than the data's mean.
+        seconds: Time spent training so far, over all interruptions.
+    """
+
+    step: int
+    images: int
+    total: int
+    loss: float
+    seconds: float
+
+
+@dataclass
+class _State:
+    """What survives an interruption, apart from tensors."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[tuple[int, float]] = field(default_factory=list)
+
+
+def train(
+    data: Dataset,
+    out: Path | str,
+    config: TrainingConfig,
+    *,
+    report_every: int = 50,
+    save_every: float = 180.0,
+    notes: dict[str, Any] | None = None,
+    compiled: bool = False,
+    cpu: bool = False,
+) -> Iterator[Progress]:
+    """Train on `data` and keep a checkpoint in the folder `out`.
+
+    An unfinished run in `out` with the same configuration is taken up exactly where it stopped.
+    The checkpoint and the state are saved every `save_every` seconds, at the end, and when the
+    generator is closed or interrupted.
+
+    Args:
+        report_every: Steps between reports.
+        notes: Facts for the model card (command, hardware), stored in config.json.
+        compiled: Compile the network; needs a C++ compiler on CPU.
+        cpu: Keep off the GPU.
+
+    Yields:
+        Progress, on every process; only the main one writes.
+
+    Raises:
+        ValueError: The batch does not divide over the processes, or exceeds the data.
+        CheckpointError: The unfinished run in `out` is of another configuration, or damaged.
+    """
+    run = _Run(data, Path(out), config, notes or {}, compiled, cpu)
+    run.resume()
+    last_save = time.monotonic()
+    try:
+        while not run.finished:
+            yield run.advance(report_every)
+            if time.monotonic() - last_save > save_every:
+                run.save()
+                last_save = time.monotonic()
+    finally:
+        run.save()
+
+
+class _Run:
+    """The mutable side of one training run."""
+
+    def __init__(
+        self,
+        data: Dataset,
+        out: Path,
+        config: TrainingConfig,
+        notes: dict[str, Any],
+        compiled: bool,
+        cpu: bool,
+    ):
+        self.accelerator = Accelerator(cpu=cpu)
+        world = self.accelerator.num_processes
+        if config.batch_size % world or config.batch_size > len(data):
+            raise ValueError(
+                f"A batch of {config.batch_size} must divide over {world} processes and not "
+                f"exceed the {len(data)} pictures."
+            )
+        self.data, self.out, self.config, self.notes = data, out, config, notes
+        self.state = _State()
+        with torch.random.fork_rng():
+            torch.manual_seed(config.seed)
+            model = Denoiser(config.network(data))
+        model.class_averages.copy_(data.class_averages())
+        model.to(self.accelerator.device, memory_format=torch.channels_last)
+        self.model = model
+        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        optimizer = torch.optim.Adam(model.parameters(), fused=True)
+        self.prepared, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.forward = torch.compile(self.prepared) if compiled else self.prepared
+        self.batches = len(data) // config.batch_size
+        self.total_steps = math.ceil(config.images / config.batch_size)
+
+    @property
+    def finished(self) -> bool:
+        return self.state.step >= self.total_steps
+
+    def advance(self, steps: int) -> Progress:
+        """Take up to `steps` optimiser steps; wait for the device once, at the end."""
+        started, state = time.monotonic(), self.state
+        count = min(steps, self.total_steps - state.step)
+        self.model.train()
+        losses = torch.stack([self._step(state.step + k) for k in range(count)])
+        loss = self.accelerator.reduce(losses.mean(), "mean").item()
+        if not math.isfinite(loss):
+            raise ValueError(f"The loss is {loss} after {state.step} steps; lower learning_rate.")
+        state.step += count
+        state.seconds += time.monotonic() - started
+        images = state.step * self.config.batch_size
+        state.curve.append((images, loss))
+        return Progress(state.step, images, self.config.images, loss, state.seconds)
+
+    def _step(self, step: int) -> Tensor:
+        x0, labels, t, z = self._batch(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.rate(step)
+        score = self._score(labels)
+        loss = m_dsm(
+            score, PAPER_PROCESS, x0, t, z, "preconditioned", self.model.config.log_std
+        ).mean()
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.ema.update_parameters(self.model)
+        return loss.detach()
+
+    def _score(self, labels: Tensor):
+        from dale_demo.score import from_denoiser
+
+        return from_denoiser(lambda u, s: self.forward(u, s, labels), PAPER_PROCESS)
+
+    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """This process's rows of the global batch of `step`: x₀, labels, t, z."""
+        config, size = self.config, self.config.batch_size
+        epoch, batch = divmod(step, self.batches)
+        rows = _permutation(config.seed, epoch, len(self.data))[batch * size : (batch + 1) * size]
+        generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
+        log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
+            size, generator=generator, dtype=torch.float64
+        )
+        s = log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
+        dropped = torch.rand(size, generator=generator) < config.label_dropout
+        z = torch.randn((size, *self.data.images.shape[1:]), generator=generator)
+        x0 = positive(self.data.images[rows]).double()
+        labels = torch.where(dropped, -1, self.data.labels[rows])
+        share = size // self.accelerator.num_processes
+        own = slice(self.accelerator.process_index * share, (share * (1 + self.accelerator.process_index)))
+        parts = x0, labels, PAPER_PROCESS.time(s), z.double()
+        x0, labels, t, z = (part[own].to(self.accelerator.device) for part in parts)
+        return x0, labels, t, z
+
+    def resume(self) -> None:
+        """Take up the unfinished run in `out`, if there is one."""
+        path = self.out / STATE_FILE
+        if not path.exists():
+            return
+        tensors = read_tensors(path)
+        with safe_open(path, "pt") as file:
+            stored = json.loads((file.metadata() or {}).get("state", "{}"))
+        if stored.get("config") != _plain(self.config) or "step" not in stored:
+            raise CheckpointError(
+                f"{path} belongs to a run with other settings; remove it, or choose another folder."
+            )
+        self.state = _State(stored["step"], stored["seconds"], [tuple(p) for p in stored["curve"]])
+        self.model.load_state_dict(_group(tensors, "model"))
+        self.ema.module.load_state_dict(_group(tensors, "ema"))
+        self.ema.n_averaged.fill_(self.state.step)
+        inner = self.optimizer.optimizer.state_dict()
+        moments = {
+            i: {
+                "step": torch.tensor(float(self.state.step)),
+                "exp_avg": tensors[f"exp_avg.{i}"],
+                "exp_avg_sq": tensors[f"exp_avg_sq.{i}"],
+            }
+            for i in range(len(inner["param_groups"][0]["params"]))
+        }
+        self.optimizer.load_state_dict(inner | {"state": moments})
+
+    def save(self) -> None:
+        """Write checkpoint and state; drop the state once training is finished."""
+        if not self.accelerator.is_main_process or self.state.step == 0:
+            return
+        curve = _thin(self.state.curve)
+        facts = self.notes | {
+            "images": self.state.step * self.config.batch_size,
+            "seconds": round(self.state.seconds),
+            "settings": _plain(self.config),
+            "loss_curve": curve,
+        }
+        config = CheckpointConfig(
+            dataset=self.data.name,
+            class_names=self.data.class_names,
+            network=self.model.config,
+            process=PAPER_PROCESS,
+            start=LogNormal.terminal(PAPER_PROCESS, self.data.log_law()),
+            training=facts,
+        )
+        save_checkpoint(self.out, self.ema.module, config, model_card(config))
+        if self.finished:
+            (self.out / STATE_FILE).unlink(missing_ok=True)
+        else:
+            write_atomically(self.out / STATE_FILE, self._state_bytes())
+
+    def _state_bytes(self) -> bytes:
+        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
+        for i, moments in self.optimizer.optimizer.state_dict()["state"].items():
+            tensors |= {f"{name}.{i}": moments[name] for name in ("exp_avg", "exp_avg_sq")}
+        state = dataclasses.asdict(self.state) | {"config": _plain(self.config)}
+        plain = {k: v.detach().contiguous().cpu().clone() for k, v in tensors.items()}
+        return save(plain, {"state": json.dumps(state)})
+
+
+def _permutation(seed: int, epoch: int, size: int) -> Tensor:
+    """The order of an epoch; cached, since every step of it asks again."""
+    key = (seed, epoch, size)
+    if key not in _permutations:
+        _permutations.clear()
+        generator = torch.Generator().manual_seed(seeds_of(seed, [2**32 + epoch])[0])
+        _permutations[key] = torch.randperm(size, generator=generator)
+    return _permutations[key]
+
+
+_permutations: dict[tuple[int, int, int], Tensor] = {}
+
+
+def _plain(config: TrainingConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    head = prefix + "."
+    return {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
+
+
+def _thin(curve: list[tuple[int, float]], points: int = 100) -> list[tuple[int, float]]:
+    """Average neighbours until at most `points` remain."""
+    width = math.ceil(len(curve) / points)
+    chunks = [curve[i : i + width] for i in range(0, len(curve), width or 1)]
+    return [(c[-1][0], round(sum(loss for _, loss in c) / len(c), 5)) for c in chunks]
