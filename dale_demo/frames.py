@@ -1,0 +1,131 @@
+"""Tensors in, pictures out: exposure, grids, and the encoded PNG, JPEG, WebP and GIF bytes.
+
+Pictures are uint8 with channels last, [H, W, C] with C = 1 (grey) or 3 (RGB).
+"""
+
+import io
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+Picture = NDArray[np.uint8]
+
+NEGATIVE_RGB = (46, 134, 255)
+"""Colour of coordinates below zero: cool, as everything inhibitory."""
+
+
+def expose(
+    x: Tensor, log_drift: float = 0.0, noise_level: float = 0.0, width: float = 2.0
+) -> Tensor:
+    """Develop a state into a picture whose exposure follows the noise.
+
+    Brightness is linear in u = ln|x| − m(t) from −w s to ln 2 + w s, mapped to the pixel scale
+    2^g − 1. Without noise this is exactly |x| − 1, the data's own pixels.
+
+    Args:
+        x: State [B, C, H, W], any sign.
+        log_drift: m(t).
+        noise_level: s(t).
+        width: w, how many noise levels fit on either side.
+
+    Returns:
+        uint8 [B, H, W, C].
+    """
+    margin = width * noise_level
+    brightness = (x.abs().log() - log_drift + margin) / (math.log(2) + 2 * margin)
+    grey = (torch.exp2(brightness.clamp(0, 1)) - 1) * 255
+    return grey.round().to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def tint(pictures: Tensor, negative: Tensor) -> Tensor:
+    """Colour the pixels where `negative` [B, C, H, W] holds; uint8 [B, H, W, C] → [B, H, W, 3]."""
+    rgb = pictures.expand(*pictures.shape[:-1], 3)
+    cool = torch.tensor(NEGATIVE_RGB, dtype=torch.uint8, device=pictures.device)
+    return torch.where(negative.any(1).unsqueeze(-1), cool, rgb)
+
+
+def grid(pictures: Picture, columns: int | None = None, gap: int = 2) -> Picture:
+    """Lay pictures [B, H, W, C] out in rows on black → [H', W', C]; near-square by default."""
+    count, height, width, channels = pictures.shape
+    columns = columns or columns_for(count)
+    rows = math.ceil(count / columns)
+    sheet = np.zeros(
+        (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8
+    )
+    for i, picture in enumerate(pictures):
+        top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = picture
+    return sheet
+
+
+def columns_for(count: int) -> int:
+    """Columns of a grid of `count` pictures: ten classes fill rows of 10 or 5, others a square."""
+    if count % 10 == 0:
+        return 10 if count > 20 else 5
+    return math.ceil(math.sqrt(count))
+
+
+def side_by_side(left: Picture, right: Picture, gap: int = 8) -> Picture:
+    """Set two pictures of one height beside each other; grey becomes RGB where the other is."""
+    channels = max(left.shape[2], right.shape[2])
+    parts = [np.broadcast_to(p, (*p.shape[:2], channels)) for p in (left, right)]
+    bar = np.zeros((left.shape[0], gap, channels), np.uint8)
+    return np.concatenate([parts[0], bar, parts[1]], axis=1)
+
+
+def enlarge(picture: Picture, factor: int) -> Picture:
+    """Repeat every pixel `factor` times in both directions, keeping edges sharp."""
+    return picture.repeat(factor, 0).repeat(factor, 1)
+
+
+def png_bytes(picture: Picture) -> bytes:
+    """Encode as PNG, lossless."""
+    return _encode(picture, format="PNG", optimize=True)
+
+
+def jpeg_bytes(picture: Picture, quality: int = 90) -> bytes:
+    """Encode as JPEG, the quickest to make and to show."""
+    return _encode(picture, format="JPEG", quality=quality)
+
+
+def webp_bytes(frames: Sequence[Picture], durations: Sequence[int] | int = 60) -> bytes:
+    """Encode an endless animation as WebP; `durations` in milliseconds, one or one per frame."""
+    return _animate(frames, durations, format="WEBP", quality=80, method=4)
+
+
+def gif_bytes(frames: Sequence[Picture], durations: Sequence[int] | int = 60) -> bytes:
+    """Encode an endless animation as GIF; `durations` in milliseconds, one or one per frame."""
+    return _animate(frames, durations, format="GIF", optimize=True)
+
+
+def _image(picture: Picture) -> Image.Image:
+    return Image.fromarray(
+        picture[..., 0] if picture.shape[2] == 1 else np.ascontiguousarray(picture)
+    )
+
+
+def _encode(picture: Picture, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    _image(picture).save(buffer, **options)
+    return buffer.getvalue()
+
+
+def _animate(frames: Sequence[Picture], durations: Sequence[int] | int, **options: object) -> bytes:
+    if not frames:
+        raise ValueError("An animation needs at least one frame.")
+    first, *rest = map(_image, frames)
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        save_all=True,
+        append_images=rest,
+        duration=durations if isinstance(durations, int) else list(durations),
+        loop=0,
+        **options,
+    )
+    return buffer.getvalue()
