@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-Picture = NDArray[np.uint8]
+from dale_demo.palette import INHIBITORY, rgb
 
-NEGATIVE_RGB = (46, 134, 255)
-"""Colour of coordinates below zero: cool, as everything inhibitory."""
+Picture = NDArray[np.uint8]
 
 
 def expose(
@@ -45,7 +44,7 @@ def expose(
 def tint(pictures: Tensor, negative: Tensor) -> Tensor:
     """Colour the pixels where `negative` [B, C, H, W] holds; uint8 [B, H, W, C] → [B, H, W, 3]."""
     rgb = pictures.expand(*pictures.shape[:-1], 3)
-    cool = torch.tensor(NEGATIVE_RGB, dtype=torch.uint8, device=pictures.device)
+    cool = torch.tensor(rgb(INHIBITORY), dtype=torch.uint8, device=pictures.device)
     return torch.where(negative.any(1).unsqueeze(-1), cool, rgb)
 
 

@@ -1,0 +1,18 @@
+"""The colours of every plot, on every page, in light and dark: one meaning, one colour.
+
+Chosen from the Okabe–Ito set, which stays apart for colour-blind eyes; excitatory is warm,
+inhibitory (and so everything below zero) is cool.
+"""
+
+EXCITATORY = "#D55E00"
+INHIBITORY = "#2E86FF"
+STATE = "#CC79A7"
+ESTIMATE = "#009E73"
+THEORY = "#8A8F98"
+EXPONENTIATED = "#E69F00"
+PLAIN = "#56B4E9"
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Split "#RRGGBB" into three numbers from 0 to 255."""
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
