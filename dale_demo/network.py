@@ -75,6 +75,8 @@ class Denoiser(nn.Module):
     class, from which the paper's class-averaged start is made.
     """
 
+    class_averages: Tensor
+
     def __init__(self, config: UNetConfig):
         super().__init__()
         self.config = config

@@ -1,0 +1,245 @@
+"""From settings to a stream of steps: what the command line, the page and benchmarks share."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from dale_demo.checkpoint import Checkpoint
+from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
+from dale_demo.process import (
+    GeometricBrownianMotion,
+    GridName,
+    LogNormal,
+    Noise,
+    class_averaged_start,
+    make_grid,
+)
+from dale_demo.samplers import (
+    LANGEVIN,
+    SAMPLERS,
+    LangevinOptions,
+    SamplerName,
+    Step,
+    calls_needed,
+    dale_langevin,
+    unconstrained,
+)
+
+StartName = Literal["exact", "fitted", "class-averaged"]
+PresetName = Literal["wide", "paper"]
+
+UNCONDITIONAL = -1
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"Unknown {name} {value!r}; choose from {', '.join(choices)}.")
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """Everything that fixes a run, apart from the network.
+
+    The process runs to T = 1, so that its volatility σ is the noise level s(T).
+
+    Args:
+        sampler: Which of `samplers.SAMPLERS`.
+        noise_level: s(T), where sampling starts, in [0.002, 20].
+        mu: Drift μ; None means σ²/2, which keeps the median still.
+        steps: N, intervals of the grid.
+        grid: Spacing of the times: "karras" in noise level, or "uniform" in t.
+        start: Law of X_T: "exact" matches the first two log moments of the noised data at any
+            noise level; "fitted" is the one stored with the checkpoint, for its own process;
+            "class-averaged" noises the mean picture of each sample's class (of class i mod C
+            for an unconditional sample i).
+        labels: Class of each picture, −1 where unconditional.
+        guidance: Classifier-free guidance w ≥ 0; 1 is the conditional score itself.
+        seed: Of every draw.
+        annealing, repeats, step_size, tweedie: Of the two Langevin samplers only; see
+            `samplers.LangevinOptions`.
+
+    Raises:
+        ValueError: A name is unknown, or a number outside its range.
+    """
+
+    sampler: SamplerName = "probability-flow"
+    noise_level: float = 8.0
+    mu: float | None = None
+    steps: int = 20
+    grid: GridName = "karras"
+    start: StartName = "exact"
+    labels: tuple[int, ...] = (UNCONDITIONAL,) * 16
+    guidance: float = 1.0
+    seed: int = 0
+    annealing: float = 1.0
+    repeats: int = 1
+    step_size: float | None = None
+    tweedie: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        _check_choice("sampler", self.sampler, tuple(SAMPLERS))
+        _check_choice("grid", self.grid, get_args(GridName))
+        _check_choice("start", self.start, get_args(StartName))
+        if not MIN_NOISE_LEVEL <= self.noise_level <= MAX_NOISE_LEVEL:
+            raise ValueError(
+                f"noise_level must be in [{MIN_NOISE_LEVEL:g}, {MAX_NOISE_LEVEL:g}], "
+                f"the range that networks are trained for, got {self.noise_level}."
+            )
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}.")
+        if not self.labels:
+            raise ValueError("labels must name at least one picture; −1 means unconditional.")
+        if min(self.labels) < UNCONDITIONAL:
+            raise ValueError(f"labels must be −1 or more, got {min(self.labels)}.")
+        if not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise ValueError(f"guidance must be finite and not negative, got {self.guidance}.")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {self.seed}.")
+        _ = self.process, self.langevin  # they check mu and the options of the Langevin samplers
+
+    @property
+    def process(self) -> GeometricBrownianMotion:
+        """The forward process: σ = s(T), T = 1."""
+        if self.mu is None:
+            return GeometricBrownianMotion.median_preserving(self.noise_level)
+        return GeometricBrownianMotion(self.mu, self.noise_level)
+
+    @property
+    def langevin(self) -> LangevinOptions:
+        """The options of the two Langevin samplers."""
+        return LangevinOptions(self.annealing, self.repeats, self.step_size, self.tweedie)
+
+    @property
+    def guides(self) -> bool:
+        """Whether guidance takes a second network call for every evaluation of the score."""
+        return self.guidance != 1 and max(self.labels) > UNCONDITIONAL
+
+    @property
+    def calls(self) -> int:
+        """Evaluations of the score in the whole run; `Step.calls` counts up to this."""
+        return calls_needed(self.sampler, self.steps, self.langevin)
+
+
+PRESETS: dict[PresetName, SamplingSettings] = {
+    "wide": SamplingSettings(),
+    "paper": SamplingSettings(
+        sampler="dale-langevin",
+        noise_level=0.8,
+        steps=1000,
+        grid="uniform",
+        start="fitted",
+        tweedie=False,
+    ),
+}
+"""Settings named after what they are for; labels and seed are yours to `dataclasses.replace`."""
+
+_ANNEALED = {
+    ("mnist", "dale-langevin"): (6.17e-4, 1, 0.995),
+    ("mnist", "unconstrained"): (1.44e-4, 4, 0.995),
+    ("kmnist", "dale-langevin"): (2.11e-4, 3, 0.995),
+    ("kmnist", "unconstrained"): (2.11e-4, 3, 1.0),
+    ("fashion-mnist", "dale-langevin"): (5.86e-4, 1, 0.995),
+    ("fashion-mnist", "unconstrained"): (1.47e-3, 3, 0.9995),
+}
+
+
+def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
+    """The preset "paper" with the step size, repeats and annealing the paper tuned to `dataset`.
+
+    Source: the newest configurations of the research code of arXiv 2510.02730.
+
+    Raises:
+        ValueError: The paper has no constants for this data set and sampler.
+    """
+    if (dataset, sampler) not in _ANNEALED:
+        raise ValueError(
+            f"The paper has no annealed constants for {dataset!r} with {sampler!r}; it has them "
+            f"for {', '.join(sorted({d for d, _ in _ANNEALED}))} with {' and '.join(LANGEVIN)}."
+        )
+    step_size, repeats, annealing = _ANNEALED[dataset, sampler]
+    return replace(
+        PRESETS["paper"],
+        sampler=sampler,
+        step_size=step_size,
+        repeats=repeats,
+        annealing=annealing,
+    )
+
+
+def cycle_labels(classes: Sequence[int], count: int) -> tuple[int, ...]:
+    """`count` labels that go round `classes`; no classes means unconditional."""
+    return tuple((classes or (UNCONDITIONAL,))[i % max(1, len(classes))] for i in range(count))
+
+
+def run(
+    checkpoint: Checkpoint, settings: SamplingSettings, *, indices: Sequence[int] | None = None
+) -> Iterator[Step]:
+    """Sample with a network, on the device where it is.
+
+    Args:
+        checkpoint: The network and what belongs to it.
+        settings: What to do; checked against the network here.
+        indices: Which pictures of the run make this batch, as positions in `settings.labels`;
+            all of them when left out. Picture i is the same in every batch.
+
+    Returns:
+        The sampler's steps, from t = T to t = 0.
+
+    Raises:
+        ValueError: The network has no such class, an index is outside the run, or the fitted
+            start belongs to another process.
+    """
+    model, process = checkpoint.model, settings.process
+    device = model.class_averages.device
+    indices = range(len(settings.labels)) if indices is None else indices
+    labels = _labels(checkpoint, settings, indices).to(device)
+    noise = Noise(settings.seed, indices, model.config.image_shape, device)
+    start = _start(checkpoint, settings, labels, indices, noise())
+    conditional = labels if (labels > UNCONDITIONAL).any() else None
+    score = model.score(process, conditional, settings.guidance)
+    grid = make_grid(process, settings.grid, settings.steps)
+    if settings.sampler == "dale-langevin":
+        return dale_langevin(score, start, process, grid, noise=noise, options=settings.langevin)
+    if settings.sampler == "unconstrained":
+        return unconstrained(score, start, process, grid, noise=noise, options=settings.langevin)
+    return SAMPLERS[settings.sampler](score, start, process, grid, noise=noise)
+
+
+def _labels(checkpoint: Checkpoint, settings: SamplingSettings, indices: Sequence[int]) -> Tensor:
+    classes, count = checkpoint.model.config.num_classes, len(settings.labels)
+    if max(settings.labels) >= classes:
+        raise ValueError(
+            f"Label {max(settings.labels)} is not one of this network's classes; "
+            f"choose from 0 to {classes - 1}, or −1 for unconditional."
+        )
+    if not indices or not (min(indices) >= 0 and max(indices) < count):
+        raise ValueError(f"indices must be positions of the run's {count} pictures: {indices}.")
+    return torch.tensor([settings.labels[i] for i in indices])
+
+
+def _start(
+    checkpoint: Checkpoint,
+    settings: SamplingSettings,
+    labels: Tensor,
+    indices: Sequence[int],
+    z: Tensor,
+) -> Tensor:
+    """X_T [B, C, H, W] from standard normals `z` of that shape."""
+    process, config = settings.process, checkpoint.config
+    if settings.start == "class-averaged":
+        averages = checkpoint.model.class_averages
+        own = torch.tensor(list(indices), device=labels.device) % len(averages)
+        return class_averaged_start(process, averages, torch.where(labels < 0, own, labels), z)
+    if settings.start == "exact":
+        return LogNormal.terminal(process, config.data_law).sample(z)
+    if process != config.process:
+        raise ValueError(
+            f"The fitted start of this network belongs to noise level {config.process.sigma:g} and "
+            f"μ = {config.process.mu:g}; use these, or the exact start."
+        )
+    return config.start.sample(z)
