@@ -43,9 +43,9 @@ def expose(
 
 def tint(pictures: Tensor, negative: Tensor) -> Tensor:
     """Colour the pixels where `negative` [B, C, H, W] holds; uint8 [B, H, W, C] → [B, H, W, 3]."""
-    rgb = pictures.expand(*pictures.shape[:-1], 3)
+    coloured = pictures.expand(*pictures.shape[:-1], 3)
     cool = torch.tensor(rgb(INHIBITORY), dtype=torch.uint8, device=pictures.device)
-    return torch.where(negative.any(1).unsqueeze(-1), cool, rgb)
+    return torch.where(negative.any(1).unsqueeze(-1), cool, coloured)
 
 
 def grid(pictures: Picture, columns: int | None = None, gap: int = 2) -> Picture:
