@@ -1,11 +1,264 @@
 """The model card: README.md of a checkpoint folder, from its config.json."""
 
-from typing import TYPE_CHECKING
+import os
+import platform
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from huggingface_hub import ModelCardData
+
+from dale_demo.checkpoint import (
+    CARD_FILE,
+    CONFIG_FILE,
+    CheckpointConfig,
+    CheckpointError,
+    load_config,
+    write_atomically,
+)
+from dale_demo.network import Denoiser
 
 if TYPE_CHECKING:
-    from dale_demo.checkpoint import CheckpointConfig
+    from dale_demo.evaluation import ClassifierConfig
+
+PAPER = "https://arxiv.org/abs/2510.02730"
+HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
+CURVE_ROWS = 12
 
 
-def model_card(config: "CheckpointConfig") -> str:
-    """Render the card as Markdown with Hub front matter."""
-    return f"# {config.dataset}\n"
+def model_card(config: CheckpointConfig) -> str:
+    """Render a network's card as Markdown with Hub front matter."""
+    sections = (
+        _front_matter(config.dataset, "unconditional-image-generation", ["diffusion", "dales-law"]),
+        _description(config),
+        _usage(config),
+        _contents(config),
+        "## Training\n\n" + _training(config.training),
+        "## Measured quality\n\n" + _quality(config.metrics.get("evaluations", ())),
+        _LIMITS,
+        _REFERENCES,
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def classifier_card(config: "ClassifierConfig") -> str:
+    """Render a classifier's card as Markdown with Hub front matter."""
+    accuracy = config.metrics.get("test_accuracy")
+    measured = "Not measured yet." if accuracy is None else f"Test accuracy: {accuracy:.2%}."
+    sections = (
+        _front_matter(config.dataset, "image-classification", ["evaluation"]),
+        f"# A small classifier of {plain(config.dataset)}\n\n"
+        "Four convolutions, with which `python -m dale_demo evaluate` counts how many sampled "
+        "pictures are recognised as their class. It never meets the generative model's training.",
+        f"Classes: {', '.join(map(plain, config.class_names))}.",
+        "## Training\n\n" + _training(config.training),
+        "## Measured quality\n\n" + measured,
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def add_evaluation(folder: Path | str, record: Mapping[str, Any]) -> None:
+    """Store a result of `evaluation.evaluate` in a checkpoint folder: config.json and README.md.
+
+    It replaces an earlier result with the same settings; the weights are not touched.
+
+    Raises:
+        CheckpointError: The folder is not a checkpoint, or its metrics are not this program's.
+    """
+    folder, config = Path(folder), load_config(folder)
+    try:
+        kept = [
+            earlier
+            for earlier in config.metrics.get("evaluations", ())
+            if earlier["settings"] != record["settings"]
+        ]
+        config = replace(config, metrics={**config.metrics, "evaluations": [*kept, dict(record)]})
+        card = model_card(config)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The metrics in {CONFIG_FILE} are not this program's; empty them: {error!r}."
+        ) from error
+    write_atomically(folder / CONFIG_FILE, config.to_json().encode())
+    write_atomically(folder / CARD_FILE, card.encode())
+
+
+def hardware(device: torch.device | str = "cpu") -> str:
+    """Describe what runs on `device` in one line: the GPU, or the CPU and its threads."""
+    if torch.device(device).type == "cuda":
+        return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
+    return (
+        f"{_cpu_name()} ({os.cpu_count()} cores, {torch.get_num_threads()} threads used), "
+        f"PyTorch {torch.__version__}"
+    )
+
+
+def plain(text: object) -> str:
+    """Text as Markdown that shows exactly it, on one line."""
+    return re.sub(r"([\\`*_\[\]<>|&#~$])", r"\\\1", " ".join(str(text).split()))
+
+
+def fenced(text: str, language: str = "") -> str:
+    """A code block that `text` cannot end."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; cells are shown as plain text."""
+    lines = [head, ["---"] * len(head), *([plain(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def clock(seconds: float) -> str:
+    """Seconds as h:mm."""
+    minutes = round(seconds / 60)
+    return f"{minutes // 60}:{minutes % 60:02}"
+
+
+def _cpu_name() -> str:
+    """Linux leaves `platform.processor` empty or vague; /proc knows the family."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _front_matter(dataset: str, task: str, tags: list[str]) -> str:
+    data = ModelCardData(
+        license="mit",
+        library_name="dale-demo",
+        pipeline_tag=task,
+        tags=[*tags, "log-normal", "multiplicative-noise"],
+        datasets=HUB_DATASETS.get(dataset),
+    )
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _description(config: CheckpointConfig) -> str:
+    return (
+        f"# Multiplicative diffusion on {plain(config.dataset)}\n\n"
+        "A score network for generative modelling by multiplication: data are positive, noise is "
+        "log-normal (geometric Brownian motion), and every sampling step multiplies, so that no "
+        "value ever changes sign, as synapses under Dale's law. The method is that of "
+        f"[Dale meets Langevin]({PAPER}). The network predicts ln x₀ from ln x_t at any noise "
+        f"level, for {len(config.class_names)} classes or none."
+    )
+
+
+def _usage(config: CheckpointConfig) -> str:
+    last = len(config.class_names) - 1
+    library = f"""\
+from dale_demo.checkpoint import load_checkpoint
+from dale_demo.data import pixels
+from dale_demo.sampling import SamplingSettings, run
+
+checkpoint = load_checkpoint("FOLDER")
+for step in run(checkpoint, SamplingSettings(labels=(0, {last}), seed=1)):
+    print(step.index, step.calls)
+images = pixels(step.x)  # uint8 [2, {", ".join(map(str, config.network.image_shape))}]"""
+    command = (
+        f"python -m dale_demo sample --checkpoint FOLDER --labels 0,{last} "
+        "--num-images 16 --out samples.png"
+    )
+    return (
+        "## Use\n\nFOLDER is the folder of this card.\n\n"
+        + fenced(library, "python")
+        + "\n\n"
+        + fenced(command, "bash")
+    )
+
+
+def _contents(config: CheckpointConfig) -> str:
+    network, law, start = config.network, config.data_law, config.start
+    channels, height, width = network.image_shape
+    colour = "grey" if channels == 1 else f"{channels} channels"
+    rows = [
+        ("Pictures", f"{height}×{width}, {colour}, as x = 1 + pixel in [1, 2]"),
+        ("Law of ln x", f"mean {law.log_mean:.4f}, standard deviation {law.log_std:.4f}"),
+        ("The same at the fitted start", f"{start.log_mean:.4f}, {start.log_std:.4f}"),
+        ("Noise level there", f"{config.process.max_noise_level:g}"),
+        ("U-Net", f"width {network.width}, levels {network.multipliers}, patch {network.patch}"),
+        ("Parameters", f"{_parameters(config):,}"),
+        ("Classes", ", ".join(config.class_names)),
+    ]
+    return "## Contents\n\n" + table(("", ""), rows)
+
+
+def _parameters(config: CheckpointConfig) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in Denoiser(config.network).parameters())
+
+
+def _training(facts: Mapping[str, Any]) -> str:
+    if "command" not in facts:
+        return "Not recorded."
+    rows = [("Hardware", facts.get("hardware", "not recorded"))]
+    if "images" in facts:
+        rows.append(("Pictures seen", f"{facts['images']:,}"))
+    if "seconds" in facts:
+        rows.append(("Time (h:mm)", clock(facts["seconds"])))
+    parts = [fenced(facts["command"], "bash"), table(("", ""), rows)]
+    if facts.get("loss_curve"):
+        parts.append(_curve(facts["loss_curve"]))
+    return "\n\n".join(parts)
+
+
+def _curve(curve: Sequence[tuple[int, float]]) -> str:
+    """The loss at about a dozen points; 1 is no better than always predicting the mean."""
+    points = curve[:: -(-len(curve) // CURVE_ROWS)]
+    if points[-1] != curve[-1]:
+        points = [*points, curve[-1]]
+    rows = ((f"{seen:,}", f"{loss:.4f}") for seen, loss in points)
+    return "Loss (M-DSM, preconditioned; 1 is no better than the data's mean):\n\n" + table(
+        ("Pictures seen", "Loss"), rows
+    )
+
+
+def _quality(records: Sequence[Mapping[str, Any]]) -> str:
+    if not records:
+        return "Not measured yet."
+    return (
+        "Share of class-conditional pictures that a classifier of real pictures takes for their "
+        "class, with Wilson's 95 % interval.\n\n"
+        + table(
+            ("Sampler", "Steps", "Calls", "Noise level", "Guidance", "Pictures", "Recognised"),
+            map(_quality_row, records),
+        )
+    )
+
+
+def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
+    settings, result = record["settings"], record["class_accuracy"]
+    low, high = result["interval"]
+    return (
+        settings["sampler"],
+        settings["steps"],
+        record["calls"],
+        f"{settings['noise_level']:g}",
+        f"{settings['guidance']:g}",
+        f"{result['count']:,}",
+        f"{result['share']:.1%} ({low:.1%} to {high:.1%})",
+    )
+
+
+_LIMITS = """\
+## Limits
+
+It knows its own kind of picture and nothing else. It was made to show and to study multiplicative
+sampling, not to compete with large models; the class accuracy of samples says nothing about their
+variety. Like every model of data, it may return pictures close to those it was trained on."""
+
+_REFERENCES = f"""\
+## References
+
+- Shetty, Prasath, Seelamantula: [Dale meets Langevin: A Multiplicative Denoising Diffusion
+  Model]({PAPER}), 2025.
+- Karras et al.: [Elucidating the design space of diffusion-based generative
+  models](https://arxiv.org/abs/2206.00364), 2022.
+- Hyvärinen: Some extensions of score matching, Computational Statistics and Data Analysis 51,
+  2007."""

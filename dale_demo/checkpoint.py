@@ -59,6 +59,8 @@ class CheckpointConfig:
             raise ValueError(
                 f"{self.network.num_classes} classes but {len(self.class_names)} class names."
             )
+        if not (isinstance(self.training, Mapping) and isinstance(self.metrics, Mapping)):
+            raise ValueError("training and metrics must be JSON objects.")
 
     @property
     def data_law(self) -> LogNormal:
@@ -77,18 +79,7 @@ class CheckpointConfig:
         Raises:
             CheckpointError: Not JSON, another format, or a field is missing or out of range.
         """
-        try:
-            raw = json.loads(text)
-        except ValueError as error:
-            raise CheckpointError(f"{CONFIG_FILE} is not JSON: {error}") from error
-        if not isinstance(raw, dict) or raw.pop("architecture", None) != ARCHITECTURE:
-            raise CheckpointError(f"{CONFIG_FILE} does not describe a {ARCHITECTURE!r} network.")
-        version = raw.pop("format_version", None)
-        if version != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{CONFIG_FILE} has format version {version!r}; this program reads "
-                f"{FORMAT_VERSION}. Update the program or fetch another revision."
-            )
+        raw = parse_config(text, ARCHITECTURE)
         try:
             return cls(
                 **raw
@@ -100,8 +91,10 @@ class CheckpointConfig:
                     "start": LogNormal(**raw["start"]),
                 }
             )
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{CONFIG_FILE} is incomplete or wrong: {error}") from error
+        except KeyError as error:
+            raise CheckpointError(f"{CONFIG_FILE} lacks the field {error}.") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{CONFIG_FILE} is wrong: {one_line(error)}.") from error
 
 
 @dataclass(frozen=True)
@@ -115,10 +108,15 @@ class Checkpoint:
 def save_checkpoint(
     folder: Path | str, model: Denoiser, config: CheckpointConfig, card: str
 ) -> None:
-    """Write the three files of a checkpoint, each replaced in one atomic step."""
+    """Write the three files of a checkpoint, each replaced in one atomic step.
+
+    Raises:
+        CheckpointError: The weights are more than `load_checkpoint` would read.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
+    _check_size("The network", sum(value.nbytes for value in tensors.values()), MAX_WEIGHT_BYTES)
     write_atomically(folder / WEIGHTS_FILE, save(tensors, {"format": "pt"}))
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
     write_atomically(folder / CARD_FILE, card.encode())
@@ -132,26 +130,53 @@ def load_checkpoint(folder: Path | str, device: torch.device | str = "cpu") -> C
     """
     folder = Path(folder)
     config = load_config(folder)
-    model = Denoiser(config.network)
     tensors = read_tensors(folder / WEIGHTS_FILE)
-    _check_tensors(tensors, model.state_dict())
+    with torch.device("meta"):  # shapes without memory, whatever size the config claims
+        expected = Denoiser(config.network).state_dict()
+    check_tensors(tensors, expected)
+    model = Denoiser(config.network)
     model.load_state_dict(tensors)
     model.requires_grad_(False).eval()
-    return Checkpoint(model.to(device, memory_format=torch.channels_last), config)
+    return Checkpoint(model.to(memory_format=torch.channels_last).to(device), config)
 
 
 def load_config(folder: Path | str) -> CheckpointConfig:
     """Read config.json of a checkpoint folder without its weights; raises CheckpointError."""
+    return CheckpointConfig.from_json(read_config(folder))
+
+
+def read_config(folder: Path | str) -> str:
+    """Read the text of a folder's config.json within the size limit; raises CheckpointError."""
     path = Path(folder) / CONFIG_FILE
     try:
         if path.stat().st_size > MAX_CONFIG_BYTES:
             raise CheckpointError(f"{path} is larger than {MAX_CONFIG_BYTES >> 20} MiB.")
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    return CheckpointConfig.from_json(text)
+        raise CheckpointError(f"{path} cannot be read: {one_line(error)}.") from error
+
+
+def parse_config(text: str, architecture: str) -> dict[str, Any]:
+    """Parse a config.json that describes an `architecture`; returns the fields beside its head.
+
+    Raises:
+        CheckpointError: Not JSON, another architecture, or another format version.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{CONFIG_FILE} is not JSON: {one_line(error)}.") from error
+    if not isinstance(raw, dict) or raw.pop("architecture", None) != architecture:
+        raise CheckpointError(f"{CONFIG_FILE} does not describe a {architecture!r} network.")
+    version = raw.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{CONFIG_FILE} has format version {version!r}; this program reads "
+            f"{FORMAT_VERSION}; update the program or fetch another revision."
+        )
+    return raw
 
 
 def bundled_checkpoints() -> dict[str, Path]:
@@ -171,28 +196,29 @@ def find_checkpoint(name: str) -> Path:
     )
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file within the size limit; raises CheckpointError."""
+def read_tensors(path: Path, max_bytes: int = MAX_WEIGHT_BYTES) -> dict[str, Tensor]:
+    """Read a safetensors file of at most `max_bytes`; raises CheckpointError."""
     try:
-        size = path.stat().st_size
-        if size > MAX_WEIGHT_BYTES:
-            raise CheckpointError(
-                f"{path} has {size:,} bytes; at most {MAX_WEIGHT_BYTES:,} are read."
-            )
+        _check_size(str(path), path.stat().st_size, max_bytes)
         with safe_open(path, "pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing.") from error
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a safetensors file: {error}") from error
+        raise CheckpointError(f"{path} is not a safetensors file: {one_line(error)}.") from error
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Hold tensors against a network's own: keys, shapes, dtypes, finiteness.
+
+    Raises:
+        CheckpointError: They do not fit.
+    """
     missing, surplus = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
     if missing or surplus:
         raise CheckpointError(
-            f"{WEIGHTS_FILE} does not fit the network in {CONFIG_FILE}: "
-            f"missing {sorted(missing)[:3] or 'nothing'}, surplus {sorted(surplus)[:3] or 'nothing'}."
+            f"{WEIGHTS_FILE} does not fit the network in {CONFIG_FILE}: missing "
+            f"{sorted(missing)[:3] or 'nothing'}, surplus {sorted(surplus)[:3] or 'nothing'}."
         )
     for key, tensor in tensors.items():
         if tensor.shape != expected[key].shape:
@@ -200,8 +226,10 @@ def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
                 f"{WEIGHTS_FILE}: {key} has shape {tuple(tensor.shape)}, "
                 f"expected {tuple(expected[key].shape)}."
             )
-        if tensor.dtype not in (torch.float32, torch.float16):
-            raise CheckpointError(f"{WEIGHTS_FILE}: {key} has dtype {tensor.dtype}.")
+        if tensor.dtype not in (torch.float32, torch.float16, expected[key].dtype):
+            raise CheckpointError(
+                f"{WEIGHTS_FILE}: {key} has dtype {tensor.dtype}, expected {expected[key].dtype}."
+            )
         if not tensor.isfinite().all():
             raise CheckpointError(f"{WEIGHTS_FILE}: {key} holds NaN or infinite values.")
 
@@ -209,5 +237,18 @@ def _check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, then rename, so that a reader sees the old or the new file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def one_line(error: BaseException) -> str:
+    """The text of another library's error, fit to end one of our sentences."""
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _check_size(what: str, size: int, limit: int) -> None:
+    if size > limit:
+        raise CheckpointError(f"{what} has {size:,} bytes; at most {limit:,} are read.")

@@ -1,14 +1,17 @@
 """From settings to a stream of steps: what the command line, the page and benchmarks share."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint import Checkpoint
+from dale_demo.data import pixels
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.process import (
     GeometricBrownianMotion,
@@ -31,6 +34,8 @@ from dale_demo.samplers import (
 
 StartName = Literal["exact", "fitted", "class-averaged"]
 PresetName = Literal["wide", "paper"]
+Watch = Callable[[Step], object]
+"""Looks at every step as it passes."""
 
 UNCONDITIONAL = -1
 
@@ -115,14 +120,15 @@ class SamplingSettings:
         return LangevinOptions(self.annealing, self.repeats, self.step_size, self.tweedie)
 
     @property
-    def guides(self) -> bool:
-        """Whether guidance takes a second network call for every evaluation of the score."""
-        return self.guidance != 1 and max(self.labels) > UNCONDITIONAL
-
-    @property
     def calls(self) -> int:
         """Evaluations of the score in the whole run; `Step.calls` counts up to this."""
         return calls_needed(self.sampler, self.steps, self.langevin)
+
+    @property
+    def network_calls(self) -> int:
+        """Network calls for one picture: guidance takes two for each evaluation of the score."""
+        guided = self.guidance != 1 and max(self.labels) > UNCONDITIONAL
+        return self.calls * (2 if guided else 1)
 
 
 PRESETS: dict[PresetName, SamplingSettings] = {
@@ -194,10 +200,15 @@ def run(
         ValueError: The network has no such class, an index is outside the run, or the fitted
             start belongs to another process.
     """
+    check(checkpoint, settings)
     model, process = checkpoint.model, settings.process
     device = model.class_averages.device
     indices = range(len(settings.labels)) if indices is None else indices
-    labels = _labels(checkpoint, settings, indices).to(device)
+    if not indices or min(indices) < 0 or max(indices) >= len(settings.labels):
+        raise ValueError(
+            f"indices must be positions of the run's {len(settings.labels)} pictures: {indices}."
+        )
+    labels = torch.tensor([settings.labels[i] for i in indices], device=device)
     noise = Noise(settings.seed, indices, model.config.image_shape, device)
     start = _start(checkpoint, settings, labels, indices, noise())
     conditional = labels if (labels > UNCONDITIONAL).any() else None
@@ -210,16 +221,50 @@ def run(
     return SAMPLERS[settings.sampler](score, start, process, grid, noise=noise)
 
 
-def _labels(checkpoint: Checkpoint, settings: SamplingSettings, indices: Sequence[int]) -> Tensor:
-    classes, count = checkpoint.model.config.num_classes, len(settings.labels)
+def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:
+    """Make sure that a network can do what `settings` ask, before any work begins.
+
+    Raises:
+        ValueError: It has no such class, or its fitted start belongs to another process.
+    """
+    classes, own = checkpoint.model.config.num_classes, checkpoint.config.process
     if max(settings.labels) >= classes:
         raise ValueError(
             f"Label {max(settings.labels)} is not one of this network's classes; "
             f"choose from 0 to {classes - 1}, or −1 for unconditional."
         )
-    if not indices or not (min(indices) >= 0 and max(indices) < count):
-        raise ValueError(f"indices must be positions of the run's {count} pictures: {indices}.")
-    return torch.tensor([settings.labels[i] for i in indices])
+    if settings.start == "fitted" and settings.process != own:
+        raise ValueError(
+            f"The fitted start of this network belongs to noise level {own.sigma:g} and "
+            f"μ = {own.mu:g}; use these, or the exact start."
+        )
+
+
+def sample_images(
+    checkpoint: Checkpoint,
+    settings: SamplingSettings,
+    *,
+    batch_size: int,
+    watch: Watch | None = None,
+) -> NDArray[np.uint8]:
+    """Sample all pictures of a run, uint8 [N, H, W, C], `batch_size` at a time.
+
+    Args:
+        watch: Called with every step of every batch.
+
+    Raises:
+        ValueError: As for `run`, or batch_size is below 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    parts = []
+    for first in range(0, len(settings.labels), batch_size):
+        indices = range(len(settings.labels))[first : first + batch_size]
+        for step in run(checkpoint, settings, indices=indices):
+            if watch is not None:
+                watch(step)
+        parts.append(pixels(step.x.abs()).permute(0, 2, 3, 1).cpu().numpy())
+    return np.concatenate(parts)
 
 
 def _start(
@@ -235,11 +280,5 @@ def _start(
         averages = checkpoint.model.class_averages
         own = torch.tensor(list(indices), device=labels.device) % len(averages)
         return class_averaged_start(process, averages, torch.where(labels < 0, own, labels), z)
-    if settings.start == "exact":
-        return LogNormal.terminal(process, config.data_law).sample(z)
-    if process != config.process:
-        raise ValueError(
-            f"The fitted start of this network belongs to noise level {config.process.sigma:g} and "
-            f"μ = {config.process.mu:g}; use these, or the exact start."
-        )
-    return config.start.sample(z)
+    law = LogNormal.terminal(process, config.data_law)
+    return (config.start if settings.start == "fitted" else law).sample(z)
