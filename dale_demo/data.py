@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.process import LogNormal
@@ -55,10 +56,7 @@ class Dataset:
     def class_averages(self) -> Tensor:
         """Mean positive picture of each class, float32 [classes, C, H, W]."""
         return torch.stack(
-            [
-                positive(self.images[self.labels == k]).mean(0)
-                for k in range(len(self.class_names))
-            ]
+            [positive(self.images[self.labels == k]).mean(0) for k in range(len(self.class_names))]
         )
 
     def log_law(self) -> LogNormal:
@@ -126,32 +124,46 @@ def _load_idx(name: str, path: str) -> Dataset:
     try:
         images_path, labels_path = path.split(",")
         images, labels = read_image_file(images_path), read_label_file(labels_path)
-    except (OSError, ValueError, AssertionError, KeyError, RuntimeError) as error:
-        raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error}") from error
+    except (OSError, ValueError, TypeError, AssertionError, KeyError, RuntimeError) as error:
+        raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error!r}.") from error
     if len(images) != len(labels) or len(images) == 0:
         raise DataError(f"{len(images)} pictures but {len(labels)} labels in {path!r}.")
-    classes = tuple(str(k) for k in range(int(labels.max()) + 1))
-    return Dataset(name, images.unsqueeze(1), labels.long(), classes)
+    classes, labels = labels.unique(return_inverse=True)  # EMNIST, for one, starts from 1
+    return Dataset(name, images.unsqueeze(1), labels, tuple(str(k) for k in classes.tolist()))
 
 
 def _load_folder(name: str, path: Path) -> Dataset:
-    from PIL import Image, UnidentifiedImageError
-
-    classes = sorted(p.name for p in path.iterdir() if p.is_dir()) if path.is_dir() else []
+    classes = [p for p in _visible(path) if p.is_dir()]
     if not classes:
         raise DataError(f"{path} holds no class folders; expected DIR/<class>/<picture>.")
     images, labels = [], []
     for label, folder in enumerate(classes):
-        for file in sorted((path / folder).iterdir()):
-            try:
-                with Image.open(file) as picture:
-                    grey = picture.mode in ("1", "L", "I;16")
-                    images.append(np.atleast_3d(picture.convert("L" if grey else "RGB")))
-                    labels.append(label)
-            except (UnidentifiedImageError, OSError) as error:
-                raise DataError(f"{file} is not a picture: {error}") from error
+        pictures = [_read_picture(file) for file in _visible(folder)]
+        if not pictures:
+            raise DataError(f"The class folder {folder} holds no pictures; fill or remove it.")
+        images += pictures
+        labels += [label] * len(pictures)
     shapes = {image.shape for image in images}
     if len(shapes) != 1:
-        raise DataError(f"Pictures in {path} must share one size and mode, found {shapes or 0}.")
+        raise DataError(f"Pictures in {path} must share one size and mode, found {shapes}.")
     stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(classes))
+    return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(p.name for p in classes))
+
+
+def _visible(path: Path) -> list[Path]:
+    """What `path` holds, by name, without what the system hides (.DS_Store); [] if no folder."""
+    return sorted(p for p in path.glob("*") if not p.name.startswith("."))
+
+
+def _read_picture(file: Path) -> NDArray[np.uint8]:
+    """One picture as uint8 [H, W, C], with one channel if it is grey and three otherwise."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(file) as picture:
+            if picture.mode == "I;16":  # Pillow's own conversion clips at 255
+                return (np.asarray(picture) // 257).astype(np.uint8)[..., None]
+            grey = picture.mode in ("1", "L")
+            return np.atleast_3d(np.asarray(picture.convert("L" if grey else "RGB")))
+    except (UnidentifiedImageError, OSError) as error:
+        raise DataError(f"{file} is not a picture: {error}") from error

@@ -11,6 +11,8 @@ from dale_demo.process import GeometricBrownianMotion, expand_as
 from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
 
 MIN_NOISE_LEVEL, MAX_NOISE_LEVEL = 0.002, 20.0
+MAX_SIZE = 4096
+"""No size or count of a network may exceed this: a guard against a damaged or hostile config."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class UNetConfig:
     def __post_init__(self) -> None:
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
         sizes = (self.image_size, self.image_channels, self.num_classes, self.patch, self.width)
-        if any(type(n) is not int or n < 1 for n in (*sizes, *self.multipliers)):
-            raise ValueError(f"Sizes and counts of a network must be positive integers: {self}.")
+        if any(type(n) is not int or not 1 <= n <= MAX_SIZE for n in (*sizes, *self.multipliers)):
+            raise ValueError(f"Sizes of a network must be integers from 1 to {MAX_SIZE}: {self}.")
         if not self.multipliers or self.width % 16:
             raise ValueError(f"A network needs levels and a width divisible by 16: {self}.")
         factor = self.patch * 2 ** (len(self.multipliers) - 1)
@@ -172,6 +174,8 @@ class UNet(nn.Module):
 class Embedding(nn.Module):
     """Noise level and class → one vector [B, embedding] that modulates every block."""
 
+    frequencies: Tensor
+
     def __init__(self, num_labels: int, features: int, embedding: int):
         super().__init__()
         frequencies = torch.exp(torch.linspace(0, math.log(100), features // 2))
@@ -213,7 +217,8 @@ class Attention(nn.Module):
 
     def __init__(self, channels: int, head_channels: int = 32):
         super().__init__()
-        self.heads = max(1, channels // head_channels)
+        most = max(1, channels // head_channels)
+        self.heads = next(n for n in range(most, 0, -1) if channels % n == 0)
         self.norm = nn.GroupNorm(16, channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero_initialised(nn.Conv2d(channels, channels, 1))
@@ -230,6 +235,6 @@ class Attention(nn.Module):
 
 def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
     """Start a residual branch at zero, so that the block begins as the identity."""
-    nn.init.zeros_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
     return layer

@@ -40,9 +40,9 @@ def m_dsm(
         data_log_std: s_d, the standard deviation of ln x₀; used by "preconditioned".
     """
     x = process.forward(x0, t, z)
-    return _score_error(score(x, t), conditional_target(process, x0, x, t), process, t) * loss_weight(
-        process.noise_level(t), weighting, data_log_std
-    )
+    return _score_error(
+        score(x, t), conditional_target(process, x0, x, t), process, t
+    ) * loss_weight(process.noise_level(t), weighting, data_log_std)
 
 
 def m_esm(

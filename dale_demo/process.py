@@ -21,7 +21,7 @@ GridName = Literal["uniform", "karras"]
 
 
 def expand_as(values: Tensor, x: Tensor) -> Tensor:
-    """Reshape per-sample `values` [B] (or a scalar []) so that they broadcast against `x` [B, …]."""
+    """Reshape per-sample `values` [B] (or a scalar []) to broadcast against `x` [B, …]."""
     return values.reshape(values.shape + (1,) * (x.ndim - values.ndim)) if values.ndim else values
 
 

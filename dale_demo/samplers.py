@@ -26,7 +26,6 @@ LOG_LIMIT = 700.0
 """|ln x| is held below this, so that exp(ln x) neither overflows nor vanishes in float64."""
 
 
-
 @dataclass(frozen=True)
 class Step:
     """One frame of a trajectory: the state at `t` and what the network makes of it.
@@ -230,7 +229,7 @@ def calls_needed(sampler: SamplerName, steps: int, options: LangevinOptions) -> 
     """How often `sampler` evaluates the score on a grid of `steps` intervals."""
     if sampler == "probability-flow":
         return 2 * steps - 1
-    if sampler in LANGEVIN and options.repeats > 1:
+    if sampler in LANGEVIN:
         return options.repeats * (steps - options.tweedie) + options.tweedie
     return steps
 
@@ -338,7 +337,7 @@ class _Walk:
 
 
 def _check(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:
-    if grid.ndim != 1 or len(grid) < 2 or (grid.diff() >= 0).any() or grid[-1] != 0:
+    if grid.ndim != 1 or len(grid) < 2 or not (grid.diff() < 0).all() or grid[-1] != 0:
         raise ValueError(f"A grid falls strictly to t = 0 in at least one step, got {grid}.")
     if grid[0] > process.horizon * (1 + 1e-9):
         raise ValueError(f"The grid starts at {grid[0]:g}, beyond the horizon {process.horizon:g}.")

@@ -114,14 +114,8 @@ class LogNormalMixtureScore:
         log_stds: Tensor,
         weights: Tensor | None = None,
     ):
-        components = len(log_means)
-        weights = torch.ones(components) if weights is None else weights
-        if weights.shape != (components,):
-            raise ValueError(f"Expected {components} weights, got shape {tuple(weights.shape)}.")
-        if (weights < 0).any() or not weights.sum() > 0:
-            raise ValueError("Mixture weights must not be negative and must not all be 0.")
-        if (log_stds < 0).any():
-            raise ValueError("log_stds must not be negative.")
+        weights = torch.ones(len(log_means)) if weights is None else weights
+        _check_mixture(log_means, log_stds, weights)
         self.process = process
         self._a = log_means.double().flatten(1)
         self._b2 = log_stds.double().broadcast_to(log_means.shape).flatten(1) ** 2
@@ -148,6 +142,20 @@ class LogNormalMixtureScore:
         responsibility = log_joint.softmax(1).unsqueeze(2)
         gradient = (responsibility * residual / variance).sum(1).reshape(x.shape)
         return log_joint.logsumexp(1), gradient.to(x.dtype)
+
+
+def _check_mixture(log_means: Tensor, log_stds: Tensor, weights: Tensor) -> None:
+    if log_means.ndim < 2:
+        raise ValueError(f"log_means must be [K, …], got shape {tuple(log_means.shape)}.")
+    if weights.shape != (len(log_means),):
+        raise ValueError(f"Expected {len(log_means)} weights, got shape {tuple(weights.shape)}.")
+    if not (weights >= 0).all() or not weights.sum() > 0:
+        raise ValueError("Mixture weights must not be negative and must not all be 0.")
+    shapes = tuple(log_stds.shape), tuple(log_means.shape)
+    if torch.broadcast_shapes(*shapes) != log_means.shape:
+        raise ValueError(f"log_stds of shape {shapes[0]} do not broadcast to {shapes[1]}.")
+    if not (log_stds >= 0).all():
+        raise ValueError("log_stds must not be negative.")
 
 
 def log_normal_score(process: GeometricBrownianMotion, data: LogNormal) -> Score:

@@ -8,11 +8,16 @@ no random state to store.
 import dataclasses
 import json
 import math
+import signal
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -23,8 +28,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from dale_demo.card import model_card
 from dale_demo.checkpoint import (
+    MAX_WEIGHT_BYTES,
     CheckpointConfig,
     CheckpointError,
+    load_config,
     read_tensors,
     save_checkpoint,
     write_atomically,
@@ -33,8 +40,11 @@ from dale_demo.data import Dataset, positive
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
 from dale_demo.objectives import m_dsm
 from dale_demo.process import GeometricBrownianMotion, LogNormal, seeds_of
+from dale_demo.score import from_denoiser
 
 STATE_FILE = "training.safetensors"
+MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
+"""Weights, their average and Adam's two moments make four, and something for the header."""
 
 PAPER_PROCESS = GeometricBrownianMotion.median_preserving(sigma=0.8)
 
@@ -104,7 +114,9 @@ class TrainingConfig:
         """Learning rate of a step: linear warm-up, then a half cosine to 0."""
         seen = step * self.batch_size
         rise = min(1.0, (seen + self.batch_size) / max(self.warmup, self.batch_size))
-        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))
+        return (
+            self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))
+        )
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,7 @@ def train(
 
     An unfinished run in `out` with the same configuration is taken up exactly where it stopped.
     The checkpoint and the state are saved every `save_every` seconds, at the end, and when the
-    generator is closed or interrupted.
+    generator is closed or interrupted; any other error leaves what was last saved.
 
     Args:
         report_every: Steps between reports.
@@ -162,8 +174,10 @@ def train(
         Progress, on every process; only the main one writes.
 
     Raises:
-        ValueError: The batch does not divide over the processes, or exceeds the data.
-        CheckpointError: The unfinished run in `out` is of another configuration, or damaged.
+        ValueError: The batch does not divide over the processes or exceeds the data, or the loss
+            is no longer finite.
+        CheckpointError: The unfinished run in `out` is of another configuration or other data, or
+            damaged; or the network is larger than a checkpoint may be.
     """
     run = _Run(data, Path(out), config, notes or {}, compiled, cpu)
     run.resume()
@@ -174,8 +188,26 @@ def train(
             if time.monotonic() - last_save > save_every:
                 run.save()
                 last_save = time.monotonic()
-    finally:
+    except (GeneratorExit, KeyboardInterrupt):
         run.save()
+        raise
+    run.save()
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the block is done, so that a step is taken whole or not at all."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    received: list[FrameType | None] = []
+    before = signal.signal(signal.SIGINT, lambda _, frame: received.append(frame))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received and callable(before):
+        before(signal.SIGINT, received[0])
 
 
 class _Run:
@@ -199,17 +231,11 @@ class _Run:
             )
         self.data, self.out, self.config, self.notes = data, out, config, notes
         self.state = _State()
-        with torch.random.fork_rng():
-            torch.manual_seed(config.seed)
-            model = Denoiser(config.network(data))
-        model.class_averages.copy_(data.class_averages())
-        model.to(self.accelerator.device, memory_format=torch.channels_last)
-        self.model = model
-        self.ema = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-        optimizer = torch.optim.Adam(model.parameters(), fused=True)
-        self.prepared, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.forward = torch.compile(self.prepared) if compiled else self.prepared
-        self.batches = len(data) // config.batch_size
+        self.model = _initial_model(data, config).to(self.accelerator.device)
+        self.ema = AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+        optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
+        prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        self.forward = torch.compile(prepared) if compiled else prepared
         self.total_steps = math.ceil(config.images / config.batch_size)
 
     @property
@@ -219,13 +245,15 @@ class _Run:
     def advance(self, steps: int) -> Progress:
         """Take up to `steps` optimiser steps; wait for the device once, at the end."""
         started, state = time.monotonic(), self.state
-        count = min(steps, self.total_steps - state.step)
         self.model.train()
-        losses = torch.stack([self._step(state.step + k) for k in range(count)])
-        loss = self.accelerator.reduce(losses.mean(), "mean").item()
+        losses = []
+        for step in range(state.step, min(state.step + steps, self.total_steps)):
+            with _uninterrupted():
+                losses.append(self._step(step))
+                state.step += 1
+        loss = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
         if not math.isfinite(loss):
             raise ValueError(f"The loss is {loss} after {state.step} steps; lower learning_rate.")
-        state.step += count
         state.seconds += time.monotonic() - started
         images = state.step * self.config.batch_size
         state.curve.append((images, loss))
@@ -235,65 +263,53 @@ class _Run:
         x0, labels, t, z = self._batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
-        score = self._score(labels)
-        loss = m_dsm(
-            score, PAPER_PROCESS, x0, t, z, "preconditioned", self.model.config.log_std
-        ).mean()
+        score = from_denoiser(lambda u, s: self.forward(u, s, labels), PAPER_PROCESS)
+        s_d = self.model.config.log_std
+        loss = m_dsm(score, PAPER_PROCESS, x0, t, z, "preconditioned", s_d).mean()
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.model)
         return loss.detach()
 
-    def _score(self, labels: Tensor):
-        from dale_demo.score import from_denoiser
-
-        return from_denoiser(lambda u, s: self.forward(u, s, labels), PAPER_PROCESS)
-
-    def _batch(self, step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def _batch(self, step: int) -> list[Tensor]:
         """This process's rows of the global batch of `step`: x₀, labels, t, z."""
-        config, size = self.config, self.config.batch_size
-        epoch, batch = divmod(step, self.batches)
-        rows = _permutation(config.seed, epoch, len(self.data))[batch * size : (batch + 1) * size]
-        generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
-        log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
-            size, generator=generator, dtype=torch.float64
-        )
-        s = log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
-        dropped = torch.rand(size, generator=generator) < config.label_dropout
-        z = torch.randn((size, *self.data.images.shape[1:]), generator=generator)
-        x0 = positive(self.data.images[rows]).double()
-        labels = torch.where(dropped, -1, self.data.labels[rows])
-        share = size // self.accelerator.num_processes
-        own = slice(self.accelerator.process_index * share, (share * (1 + self.accelerator.process_index)))
-        parts = x0, labels, PAPER_PROCESS.time(s), z.double()
-        x0, labels, t, z = (part[own].to(self.accelerator.device) for part in parts)
-        return x0, labels, t, z
+        world, rank = self.accelerator.num_processes, self.accelerator.process_index
+        share = self.config.batch_size // world
+        own = slice(rank * share, (rank + 1) * share)
+        parts = _global_batch(self.data, self.config, step)
+        return [part[own].to(self.accelerator.device) for part in parts]
 
     def resume(self) -> None:
         """Take up the unfinished run in `out`, if there is one."""
         path = self.out / STATE_FILE
         if not path.exists():
             return
-        tensors = read_tensors(path)
+        tensors = read_tensors(path, MAX_STATE_BYTES)
         with safe_open(path, "pt") as file:
             stored = json.loads((file.metadata() or {}).get("state", "{}"))
-        if stored.get("config") != _plain(self.config) or "step" not in stored:
+        same_data = load_config(self.out).network == self.model.config
+        if stored.get("config") != _plain(self.config) or not same_data:
             raise CheckpointError(
-                f"{path} belongs to a run with other settings; remove it, or choose another folder."
+                f"{path} belongs to a run with other settings or data; remove it, or choose "
+                "another folder."
             )
+        try:
+            self._restore(stored, tensors)
+        except (KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path} is damaged; remove it to start afresh.") from error
+
+    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.state = _State(stored["step"], stored["seconds"], [tuple(p) for p in stored["curve"]])
         self.model.load_state_dict(_group(tensors, "model"))
         self.ema.module.load_state_dict(_group(tensors, "ema"))
         self.ema.n_averaged.fill_(self.state.step)
+        first, second = _group(tensors, "exp_avg"), _group(tensors, "exp_avg_sq")
+        step = torch.tensor(float(self.state.step))
         inner = self.optimizer.optimizer.state_dict()
         moments = {
-            i: {
-                "step": torch.tensor(float(self.state.step)),
-                "exp_avg": tensors[f"exp_avg.{i}"],
-                "exp_avg_sq": tensors[f"exp_avg_sq.{i}"],
-            }
-            for i in range(len(inner["param_groups"][0]["params"]))
+            i: {"step": step.clone(), "exp_avg": first[str(i)], "exp_avg_sq": second[str(i)]}
+            for i in inner["param_groups"][0]["params"]
         }
         self.optimizer.load_state_dict(inner | {"state": moments})
 
@@ -301,26 +317,33 @@ class _Run:
         """Write checkpoint and state; drop the state once training is finished."""
         if not self.accelerator.is_main_process or self.state.step == 0:
             return
-        curve = _thin(self.state.curve)
-        facts = self.notes | {
+        averaged = cast(Denoiser, self.ema.module)
+        if not all(p.isfinite().all() for p in averaged.parameters()):
+            raise ValueError(
+                f"The weights are not finite after {self.state.step} steps; lower learning_rate."
+            )
+        config = self._checkpoint_config()
+        save_checkpoint(self.out, averaged, config, model_card(config))
+        if self.finished:
+            (self.out / STATE_FILE).unlink(missing_ok=True)
+        else:
+            write_atomically(self.out / STATE_FILE, self._state_bytes())
+
+    def _checkpoint_config(self) -> CheckpointConfig:
+        facts = {
             "images": self.state.step * self.config.batch_size,
             "seconds": round(self.state.seconds),
             "settings": _plain(self.config),
-            "loss_curve": curve,
+            "loss_curve": _thin(self.state.curve),
         }
-        config = CheckpointConfig(
+        return CheckpointConfig(
             dataset=self.data.name,
             class_names=self.data.class_names,
             network=self.model.config,
             process=PAPER_PROCESS,
             start=LogNormal.terminal(PAPER_PROCESS, self.data.log_law()),
-            training=facts,
+            training=self.notes | facts,
         )
-        save_checkpoint(self.out, self.ema.module, config, model_card(config))
-        if self.finished:
-            (self.out / STATE_FILE).unlink(missing_ok=True)
-        else:
-            write_atomically(self.out / STATE_FILE, self._state_bytes())
 
     def _state_bytes(self) -> bytes:
         tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -332,17 +355,36 @@ class _Run:
         return save(plain, {"state": json.dumps(state)})
 
 
+def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:
+    """The network as its seed makes it, with the data's class averages, channels last."""
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = Denoiser(config.network(data))
+    model.class_averages.copy_(data.class_averages())
+    return model.to(memory_format=torch.channels_last)
+
+
+def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
+    """x₀, labels, t, z of the whole batch of `step`, on the CPU; all from (seed, step)."""
+    size = config.batch_size
+    epoch, batch = divmod(step, len(data) // size)
+    rows = _permutation(config.seed, epoch, len(data))[batch * size : (batch + 1) * size]
+    generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
+    log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
+        size, generator=generator, dtype=torch.float64
+    )
+    dropped = torch.rand(size, generator=generator) < config.label_dropout
+    z = torch.randn((size, *data.images.shape[1:]), generator=generator)
+    t = PAPER_PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
+    labels = torch.where(dropped, -1, data.labels[rows])
+    return positive(data.images[rows]).double(), labels, t, z.double()
+
+
+@lru_cache(maxsize=1)
 def _permutation(seed: int, epoch: int, size: int) -> Tensor:
-    """The order of an epoch; cached, since every step of it asks again."""
-    key = (seed, epoch, size)
-    if key not in _permutations:
-        _permutations.clear()
-        generator = torch.Generator().manual_seed(seeds_of(seed, [2**32 + epoch])[0])
-        _permutations[key] = torch.randperm(size, generator=generator)
-    return _permutations[key]
-
-
-_permutations: dict[tuple[int, int, int], Tensor] = {}
+    """The order of an epoch, which every step of it asks for again."""
+    generator = torch.Generator().manual_seed(seeds_of(seed, [2**32 + epoch])[0])
+    return torch.randperm(size, generator=generator)
 
 
 def _plain(config: TrainingConfig) -> dict[str, Any]:
