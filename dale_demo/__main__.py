@@ -240,10 +240,10 @@ def train_classifier(
     """Train the classifier by which samples are judged, and measure it on the test pictures."""
     from tqdm import tqdm
 
-    from dale_demo import data, evaluation
+    from dale_demo import evaluation
 
     notes = _notes(device)
-    pictures, unseen = (data.load(dataset, split, data_root) for split in ("train", "test"))
+    pictures, unseen = evaluation.load_split(dataset, data_root)
     classifier = evaluation.new_classifier(pictures, seed).to(_device(device))
     with tqdm(total=epochs * len(pictures), unit=" pictures", unit_scale=True) as bar:
         for progress in evaluation.train_classifier(classifier, pictures, epochs=epochs, seed=seed):

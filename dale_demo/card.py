@@ -19,6 +19,7 @@ from dale_demo.checkpoint import (
     load_config,
     write_atomically,
 )
+from dale_demo.data import TORCHVISION_SETS
 from dale_demo.network import Denoiser
 
 if TYPE_CHECKING:
@@ -47,12 +48,16 @@ def model_card(config: CheckpointConfig) -> str:
 def classifier_card(config: "ClassifierConfig") -> str:
     """Render a classifier's card as Markdown with Hub front matter."""
     accuracy = config.metrics.get("test_accuracy")
-    measured = "Not measured yet." if accuracy is None else f"Test accuracy: {accuracy:.2%}."
+    measured = _NOT_MEASURED
+    if accuracy is not None:
+        low, high = config.metrics["interval"]
+        measured = f"Accuracy on the test pictures: {accuracy:.2%} ({low:.2%} to {high:.2%})."
     sections = (
         _front_matter(config.dataset, "image-classification", ["evaluation"]),
-        f"# A small classifier of {plain(config.dataset)}\n\n"
+        f"# A small classifier of {_title(config.dataset)}\n\n"
         "Four convolutions, with which `python -m dale_demo evaluate` counts how many sampled "
-        "pictures are recognised as their class. It never meets the generative model's training.",
+        "pictures are recognised as their class. It learns from the training pictures, moved by up "
+        "to 2 pixels, and never sees a sampled one.",
         f"Classes: {', '.join(map(plain, config.class_names))}.",
         "## Training\n\n" + _training(config.training),
         "## Measured quality\n\n" + measured,
@@ -77,7 +82,7 @@ def add_evaluation(folder: Path | str, record: Mapping[str, Any]) -> None:
         ]
         config = replace(config, metrics={**config.metrics, "evaluations": [*kept, dict(record)]})
         card = model_card(config)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"The metrics in {CONFIG_FILE} are not this program's; empty them: {error!r}."
         ) from error
@@ -86,13 +91,11 @@ def add_evaluation(folder: Path | str, record: Mapping[str, Any]) -> None:
 
 
 def hardware(device: torch.device | str = "cpu") -> str:
-    """Describe what runs on `device` in one line: the GPU, or the CPU and its threads."""
+    """Describe what runs on `device` in one line: the GPU, or the CPU and its cores."""
+    version = f"PyTorch {torch.__version__}"
     if torch.device(device).type == "cuda":
-        return f"{torch.cuda.get_device_name(device)}, PyTorch {torch.__version__}"
-    return (
-        f"{_cpu_name()} ({os.cpu_count()} cores, {torch.get_num_threads()} threads used), "
-        f"PyTorch {torch.__version__}"
-    )
+        return f"{torch.cuda.get_device_name(device)}, {version}"
+    return f"{_cpu_name()}, {torch.get_num_threads()} of {os.cpu_count()} cores used, {version}"
 
 
 def plain(text: object) -> str:
@@ -128,6 +131,10 @@ def _cpu_name() -> str:
         return platform.processor() or platform.machine()
 
 
+def _title(dataset: str) -> str:
+    return plain(TORCHVISION_SETS.get(dataset, dataset))
+
+
 def _front_matter(dataset: str, task: str, tags: list[str]) -> str:
     data = ModelCardData(
         license="mit",
@@ -141,7 +148,7 @@ def _front_matter(dataset: str, task: str, tags: list[str]) -> str:
 
 def _description(config: CheckpointConfig) -> str:
     return (
-        f"# Multiplicative diffusion on {plain(config.dataset)}\n\n"
+        f"# Multiplicative diffusion on {_title(config.dataset)}\n\n"
         "A score network for generative modelling by multiplication: data are positive, noise is "
         "log-normal (geometric Brownian motion), and every sampling step multiplies, so that no "
         "value ever changes sign, as synapses under Dale's law. The method is that of "
@@ -180,8 +187,10 @@ def _contents(config: CheckpointConfig) -> str:
     rows = [
         ("Pictures", f"{height}×{width}, {colour}, as x = 1 + pixel in [1, 2]"),
         ("Law of ln x", f"mean {law.log_mean:.4f}, standard deviation {law.log_std:.4f}"),
-        ("The same at the fitted start", f"{start.log_mean:.4f}, {start.log_std:.4f}"),
-        ("Noise level there", f"{config.process.max_noise_level:g}"),
+        (
+            f"Fitted start at noise level {config.process.max_noise_level:g}",
+            f"mean {start.log_mean:.4f}, standard deviation {start.log_std:.4f}",
+        ),
         ("U-Net", f"width {network.width}, levels {network.multipliers}, patch {network.patch}"),
         ("Parameters", f"{_parameters(config):,}"),
         ("Classes", ", ".join(config.class_names)),
@@ -221,7 +230,7 @@ def _curve(curve: Sequence[tuple[int, float]]) -> str:
 
 def _quality(records: Sequence[Mapping[str, Any]]) -> str:
     if not records:
-        return "Not measured yet."
+        return _NOT_MEASURED
     return (
         "Share of class-conditional pictures that a classifier of real pictures takes for their "
         "class, with Wilson's 95 % interval.\n\n"
@@ -245,6 +254,8 @@ def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
         f"{result['share']:.1%} ({low:.1%} to {high:.1%})",
     )
 
+
+_NOT_MEASURED = "Not measured yet."
 
 _LIMITS = """\
 ## Limits

@@ -5,7 +5,7 @@ import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from dale_demo.checkpoint import (
     read_tensors,
     write_atomically,
 )
-from dale_demo.data import Dataset
+from dale_demo.data import TORCHVISION_SETS, Dataset, load
 from dale_demo.sampling import SamplingSettings, Watch, sample_images
 
 ARCHITECTURE = "small-cnn-classifier"
@@ -178,6 +178,23 @@ def shifted(images: Tensor, distance: int, generator: torch.Generator) -> Tensor
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     down, right = torch.randint(2 * distance + 1, (2, len(images)), generator=generator)
     return windows[torch.arange(len(images)), :, down, right]
+
+
+def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Dataset]:
+    """Load pictures to train on and unseen pictures to test on.
+
+    The torchvision sets come with both; of any other set, a random tenth is kept for the test.
+
+    Raises:
+        DataError: As for `data.load`.
+    """
+    data = load(name, "train", root)
+    if name in TORCHVISION_SETS:
+        return data, load(name, "test", root)
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    rows = order.tensor_split([-(-len(data) // 10)])[::-1]
+    train, test = (replace(data, images=data.images[r], labels=data.labels[r]) for r in rows)
+    return train, test
 
 
 def accuracy(classifier: Classifier, data: Dataset) -> "Share":

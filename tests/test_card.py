@@ -1,0 +1,152 @@
+"""Model cards: front matter, facts, escapes, and results stored after the fact."""
+
+import json
+import re
+import shlex
+
+import pytest
+import torch
+from click.testing import CliRunner
+from huggingface_hub import ModelCard
+from tiny_network import save_tiny, tiny_config
+
+from dale_demo.__main__ import cli
+from dale_demo.card import (
+    add_evaluation,
+    classifier_card,
+    clock,
+    fenced,
+    hardware,
+    model_card,
+    plain,
+    table,
+)
+from dale_demo.checkpoint import CheckpointError, load_config
+from dale_demo.evaluation import ClassifierConfig
+
+TRAINING = {
+    "command": "python -m dale_demo train --dataset mnist --out OUT",
+    "hardware": "two cores",
+    "images": 1234567,
+    "seconds": 2 * 3600 + 5 * 60,
+    "loss_curve": [[100 * i, 1 / i] for i in range(1, 101)],
+}
+RECORD = {
+    "settings": {"sampler": "bridge", "steps": 40, "noise_level": 8.0, "guidance": 1.0},
+    "class_accuracy": {"share": 0.985, "interval": [0.979, 0.99], "hits": 1970, "count": 2000},
+    "calls": 40,
+}
+
+
+def blocks(card: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)\n```", card, re.DOTALL)
+
+
+def test_front_matter_is_what_the_hub_reads():
+    data = ModelCard(model_card(tiny_config(dataset="mnist"))).data
+    assert data.license == "mit"
+    assert data.library_name == "dale-demo"
+    assert data.pipeline_tag == "unconditional-image-generation"
+    assert data.datasets == "ylecun/mnist"
+    assert "diffusion" in data.tags
+    assert ModelCard(model_card(tiny_config())).data.datasets is None
+
+
+def test_the_card_states_how_it_was_trained():
+    card = model_card(tiny_config(training=TRAINING))
+    assert TRAINING["command"] in blocks(card, "bash")
+    for fact in ("two cores", "1,234,567", "2:05", "| 100 | 1.0000 |", "| 10,000 | 0.0100 |"):
+        assert fact in card
+    assert card.count("\n| ") < 60, "the curve is thinned"
+
+
+def test_what_is_not_known_is_said():
+    card = model_card(tiny_config())
+    assert "Not recorded." in card
+    assert "Not measured yet." in card
+
+
+def test_the_library_example_runs(tmp_path, capsys):
+    folder = save_tiny(tmp_path / "net")
+    (code,) = blocks((folder / "README.md").read_text(), "python")
+    scope: dict[str, object] = {}
+    exec(code.replace("FOLDER", str(folder)), scope)
+    images = scope["images"]
+    assert isinstance(images, torch.Tensor)
+    assert (images.dtype, images.shape) == (torch.uint8, (2, 1, 8, 8))
+    assert f"# uint8 {list(images.shape)}" in code
+    assert "20 39" in capsys.readouterr().out
+
+
+def test_the_command_runs(tmp_path):
+    folder = save_tiny(tmp_path / "net")
+    (command,) = blocks((folder / "README.md").read_text(), "bash")
+    command = command.replace("FOLDER", str(folder)).replace("samples.png", f"{tmp_path}/s.png")
+    python, _, module, *arguments = shlex.split(command)
+    assert (python, module) == ("python", "dale_demo")
+    result = CliRunner().invoke(cli, [*arguments, "--steps", "2"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert (tmp_path / "s.png").stat().st_size > 0
+
+
+NASTY = "a|b\n# `x` <script>*_[l](u)\n---\n"
+
+
+def test_names_cannot_break_the_card():
+    config = tiny_config(
+        dataset=NASTY,
+        class_names=("| c", "``` d", "<e>\n\n## f"),
+        training=TRAINING | {"command": f"train {NASTY}```\n# not a heading"},
+    )
+    card, sober = model_card(config), model_card(tiny_config(training=TRAINING))
+    assert ModelCard(card).data.license == "mit"
+    outside = re.sub(r"(?ms)^(`{3,})\w*\n.*?^\1$", "", card)
+    assert "<script>" not in outside
+    assert "<e>" not in outside
+    headings = [re.findall(r"(?m)^#+ ", text) for text in (outside, sober)]
+    assert len(headings[0]) == len(re.findall(r"(?m)^#+ ", re.sub(r"```.*?```", "", sober)))
+    (row,) = [line for line in outside.splitlines() if line.startswith("| Classes")]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 3
+
+
+def test_helpers():
+    assert plain("a  *b*\n|") == r"a \*b\* \|"
+    assert fenced("x ```` y").startswith("`````\n")
+    assert table(("a", "b"), [(1, "x|y")]) == "| a | b |\n| --- | --- |\n| 1 | x\\|y |"
+    assert [clock(s) for s in (0, 59 * 60, 3600, 36000 + 29)] == ["0:00", "0:59", "1:00", "10:00"]
+    assert "cores used, PyTorch" in hardware("cpu")
+
+
+def test_a_result_is_stored_without_touching_the_weights(tmp_path):
+    folder = save_tiny(tmp_path, training=TRAINING)
+    weights = (folder / "model.safetensors").read_bytes()
+    other = RECORD | {"settings": RECORD["settings"] | {"steps": 10}}
+    worse = RECORD | {"class_accuracy": RECORD["class_accuracy"] | {"share": 0.5}}
+    for record in (worse, other, RECORD):
+        add_evaluation(folder, record)
+    config = load_config(folder)
+    assert config.metrics["evaluations"] == [other, RECORD]
+    card = (folder / "README.md").read_text()
+    assert card == model_card(config)
+    assert "| bridge | 40 | 40 | 8 | 1 | 2,000 | 98.5% (97.9% to 99.0%) |" in card
+    assert (folder / "model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("metrics", [{"evaluations": 3}, {"evaluations": [{}]}])
+def test_foreign_metrics_are_refused(tmp_path, metrics):
+    folder = save_tiny(tmp_path)
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(raw | {"metrics": metrics}))
+    with pytest.raises(CheckpointError, match="not this program's"):
+        add_evaluation(folder, RECORD)
+
+
+def test_classifier_card():
+    config = ClassifierConfig(
+        "mnist", ("0", "1"), 1, TRAINING, {"test_accuracy": 0.9931, "interval": [0.99, 0.995]}
+    )
+    card = classifier_card(config)
+    assert ModelCard(card).data.pipeline_tag == "image-classification"
+    assert "99.31% (99.00% to 99.50%)" in card
+    assert "two cores" in card
+    assert "Not measured yet." in classifier_card(ClassifierConfig("mnist", ("0", "1")))

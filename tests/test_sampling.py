@@ -1,0 +1,156 @@
+"""Settings, presets, and the run from settings to steps."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tiny_network import save_tiny
+
+from dale_demo.checkpoint import Checkpoint, load_checkpoint
+from dale_demo.process import LogNormal
+from dale_demo.samplers import SAMPLERS
+from dale_demo.sampling import (
+    PRESETS,
+    SamplingSettings,
+    check,
+    cycle_labels,
+    paper_annealed,
+    run,
+    sample_images,
+)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    return load_checkpoint(save_tiny(tmp_path_factory.mktemp("tiny")))
+
+
+def last(checkpoint: Checkpoint, settings: SamplingSettings, **options: object) -> torch.Tensor:
+    *_, step = run(checkpoint, settings, **options)
+    return step.x
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_slice_of_a_run_is_the_run(checkpoint, sampler):
+    settings = SamplingSettings(sampler=sampler, steps=4, labels=(0, -1, 2, 1, 0), guidance=1.5)
+    whole = last(checkpoint, settings)
+    part = last(checkpoint, settings, indices=[3, 1])
+    torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-5, atol=0)
+
+
+def test_seed_and_label_and_position_matter(checkpoint):
+    settings = SamplingSettings(steps=3, labels=(0, 0))
+    x = last(checkpoint, settings)
+    assert not torch.allclose(x[0], x[1])
+    assert not torch.allclose(x, last(checkpoint, replace(settings, seed=1)))
+    assert not torch.allclose(x, last(checkpoint, replace(settings, labels=(1, 1))))
+
+
+def test_guidance_leaves_unconditional_pictures_alone(checkpoint):
+    settings = SamplingSettings(steps=3, labels=(2, -1))
+    plain, strong = (last(checkpoint, replace(settings, guidance=w)) for w in (1.0, 3.0))
+    torch.testing.assert_close(strong[1], plain[1], rtol=1e-5, atol=0)
+    assert not torch.allclose(strong[0], plain[0])
+
+
+@pytest.mark.parametrize(
+    ("settings", "law"),
+    [
+        (SamplingSettings(noise_level=3.0), LogNormal(0.095, math.hypot(0.219, 3.0))),
+        (SamplingSettings(noise_level=2.0, mu=3.5), LogNormal(0.095 + 1.5, math.hypot(0.219, 2))),
+        (PRESETS["paper"], LogNormal(0.2, 0.9)),
+    ],
+)
+def test_the_start_has_the_law_asked_for(checkpoint, settings, law):
+    first = next(run(checkpoint, replace(settings, labels=(-1,) * 100)))
+    fitted = LogNormal.fit(first.x)
+    tolerance = 4 * law.log_std / math.sqrt(first.x.numel())
+    assert fitted.log_mean == pytest.approx(law.log_mean, abs=tolerance)
+    assert fitted.log_std == pytest.approx(law.log_std, abs=tolerance)
+
+
+def test_class_averaged_start_is_the_noised_average(checkpoint):
+    settings = replace(PRESETS["paper"], start="class-averaged", noise_level=0.002)
+    x = next(run(checkpoint, replace(settings, labels=(2, 0, -1, -1)))).x
+    expected = checkpoint.model.class_averages[[2, 0, 2, 0]].double()
+    torch.testing.assert_close(x, expected, rtol=0.02, atol=0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("steps", [1, 3])
+def test_calls_are_those_counted(checkpoint, sampler, steps):
+    settings = SamplingSettings(sampler=sampler, steps=steps, labels=(0,), repeats=2)
+    *_, step = run(checkpoint, settings)
+    assert step.calls == settings.calls == settings.network_calls
+    assert replace(settings, guidance=2.0).network_calls == 2 * settings.calls
+    assert replace(settings, guidance=2.0, labels=(-1,)).network_calls == settings.calls
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 9])
+def test_images_do_not_depend_on_the_batch_size(checkpoint, batch_size):
+    settings = SamplingSettings(sampler="bridge", steps=3, labels=cycle_labels((0, 1, 2), 5))
+    seen = []
+    images = sample_images(checkpoint, settings, batch_size=batch_size, watch=seen.append)
+    whole = sample_images(checkpoint, settings, batch_size=5)
+    assert images.shape == (5, 8, 8, 1)
+    assert images.dtype == np.uint8
+    np.testing.assert_allclose(images.astype(int), whole.astype(int), atol=1)
+    assert len(seen) == math.ceil(5 / batch_size) * 4
+
+
+def test_presets_are_the_ones_described():
+    wide, paper = PRESETS["wide"], PRESETS["paper"]
+    assert (wide.sampler, wide.noise_level, wide.steps) == ("probability-flow", 8.0, 20)
+    assert wide.process.max_noise_level == 8.0
+    assert paper.process.mu == pytest.approx(0.32)
+    assert (paper.steps, paper.grid, paper.tweedie, paper.calls) == (1000, "uniform", False, 1000)
+
+
+def test_annealed_constants_per_data_set():
+    settings = paper_annealed("mnist", "unconstrained")
+    assert (settings.step_size, settings.repeats, settings.annealing) == (1.44e-4, 4, 0.995)
+    with pytest.raises(ValueError, match="no annealed constants"):
+        paper_annealed("mnist", "bridge")
+
+
+def test_labels_go_round():
+    assert cycle_labels((4, 7), 5) == (4, 7, 4, 7, 4)
+    assert cycle_labels((), 2) == (-1, -1)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"sampler": "euler"}, "Unknown sampler 'euler'; choose from dale-langevin"),
+        ({"grid": "log"}, "Unknown grid"),
+        ({"start": "zero"}, "Unknown start"),
+        ({"noise_level": 21.0}, "noise_level must be in"),
+        ({"noise_level": float("nan")}, "noise_level must be in"),
+        ({"mu": float("inf")}, "mu must be finite"),
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"labels": ()}, "at least one picture"),
+        ({"labels": (0, -2)}, "−1 or more"),
+        ({"guidance": float("nan")}, "guidance"),
+        ({"seed": -1}, "seed"),
+        ({"annealing": 1.5}, "annealing"),
+        ({"repeats": 0}, "repeats"),
+        ({"step_size": 0.0}, "step_size"),
+    ],
+)
+def test_settings_outside_their_range(fields, message):
+    with pytest.raises(ValueError, match=message):
+        SamplingSettings(**fields)
+
+
+def test_settings_that_do_not_fit_the_network(checkpoint):
+    with pytest.raises(ValueError, match="Label 3 is not one"):
+        check(checkpoint, SamplingSettings(labels=(0, 3)))
+    with pytest.raises(ValueError, match=r"belongs to noise level 0\.8"):
+        check(checkpoint, SamplingSettings(start="fitted"))
+    for indices in ([], [-1], [16]):
+        with pytest.raises(ValueError, match="positions of the run's 16 pictures"):
+            run(checkpoint, SamplingSettings(), indices=indices)
+    with pytest.raises(ValueError, match="batch_size"):
+        sample_images(checkpoint, SamplingSettings(), batch_size=0)
