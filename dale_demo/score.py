@@ -119,7 +119,7 @@ class LogNormalMixtureScore:
         self.process = process
         self._a = log_means.double().flatten(1)
         self._b2 = log_stds.double().broadcast_to(log_means.shape).flatten(1) ** 2
-        self._log_w = (weights.double() / weights.sum()).log()
+        self._log_w = (weights.double() / weights.double().sum()).log()
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """Return h_t(x) [B, …] for `x` [B, …] and `t` [B]."""
@@ -151,9 +151,10 @@ def _check_mixture(log_means: Tensor, log_stds: Tensor, weights: Tensor) -> None
         raise ValueError(f"Expected {len(log_means)} weights, got shape {tuple(weights.shape)}.")
     if not (weights >= 0).all() or not weights.sum() > 0:
         raise ValueError("Mixture weights must not be negative and must not all be 0.")
-    shapes = tuple(log_stds.shape), tuple(log_means.shape)
-    if torch.broadcast_shapes(*shapes) != log_means.shape:
-        raise ValueError(f"log_stds of shape {shapes[0]} do not broadcast to {shapes[1]}.")
+    try:
+        log_stds.broadcast_to(log_means.shape)
+    except RuntimeError as error:
+        raise ValueError(f"log_stds must broadcast to log_means: {error}") from error
     if not (log_stds >= 0).all():
         raise ValueError("log_stds must not be negative.")
 

@@ -1,0 +1,40 @@
+"""Fixtures that several test files share: a generator, a tiny network, tiny pictures."""
+
+import pytest
+import torch
+
+from dale_demo.data import Dataset
+from dale_demo.network import Denoiser, UNetConfig
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    """A generator at a fixed seed, fresh for each test."""
+    return torch.Generator().manual_seed(20251002)
+
+
+@pytest.fixture
+def tiny_config() -> UNetConfig:
+    """The smallest network with two levels: three classes of 8×8 pictures."""
+    return UNetConfig(image_size=8, num_classes=3, patch=2, width=16, multipliers=(1, 2))
+
+
+@pytest.fixture
+def tiny_denoiser(tiny_config: UNetConfig, generator: torch.Generator) -> Denoiser:
+    """A tiny network with every weight random, also those that start at zero."""
+    model = Denoiser(tiny_config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(0, 0.1, generator=generator)
+        model.class_averages.uniform_(1, 2, generator=generator)
+    return model.requires_grad_(False).eval()
+
+
+@pytest.fixture
+def pictures(generator: torch.Generator) -> Dataset:
+    """96 pictures of 8×8 in two classes: bright on the left, bright on the right."""
+    labels = torch.arange(96) % 2
+    images = torch.randint(0, 40, (96, 1, 8, 8), generator=generator)
+    images[labels == 0, ..., :4] += 180
+    images[labels == 1, ..., 4:] += 180
+    return Dataset("halves", images.to(torch.uint8), labels, ("left", "right"))
