@@ -209,6 +209,7 @@ def evaluate(
     loaded = _load(checkpoint, device)
     folder = classifier or evaluation.find_classifier(loaded.config.dataset)
     judge = evaluation.load_classifier(folder, _device(device))
+    evaluation.check_judge(judge, loaded)
     classes = range(len(loaded.config.class_names))
     settings = _settings(loaded, classes, num_images, **options)
     with _progress(settings, batch_size) as watch:

@@ -335,6 +335,20 @@ def recognised_share(
     return recognise(classifier, images, labels).share.value
 
 
+def check_judge(classifier: Classifier, checkpoint: Checkpoint) -> None:
+    """Make sure that a classifier can judge a network; raises ValueError."""
+    knows, makes = classifier.config, checkpoint.config
+    if (knows.class_names, knows.image_channels) != (
+        makes.class_names,
+        makes.network.image_channels,
+    ):
+        raise ValueError(
+            f"The classifier knows {', '.join(knows.class_names)} in {knows.image_channels} "
+            f"channels, but the network makes {', '.join(makes.class_names)} in "
+            f"{makes.network.image_channels}; name another classifier."
+        )
+
+
 def evaluate(
     checkpoint: Checkpoint,
     classifier: Classifier,
@@ -354,7 +368,11 @@ def evaluate(
         "settings", "class_accuracy" (share, interval, hits, count), "per_class" (the same by
         class name), "calls" (network calls for one picture), "seconds" and "hardware" of
         sampling, and "classifier" (its data and test accuracy).
+
+    Raises:
+        ValueError: A label is no class, or the classifier is one of other pictures.
     """
+    check_judge(classifier, checkpoint)
     began = time.perf_counter()
     images = sample_images(checkpoint, settings, batch_size=batch_size, watch=watch)
     seconds = time.perf_counter() - began

@@ -1,0 +1,230 @@
+"""The command line, in process and once as a real one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image, ImageSequence
+from tiny_network import save_tiny
+
+from dale_demo import evaluation
+from dale_demo.__main__ import cli, main
+from dale_demo.checkpoint import load_config
+from dale_demo.data import Dataset
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def invoke(*arguments: object) -> str:
+    """Run a command that must succeed; returns what it printed."""
+    result = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def sample(network: Path, out: Path, *options: object) -> Path:
+    invoke("sample", "--checkpoint", network, "--steps", 3, "--out", out, *options)
+    return out
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Run a command that must fail; returns its one line on standard error."""
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["dale_demo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
+        assert printed.err.count("\n") == 1
+        return printed.err
+
+    return run
+
+
+def test_npz_of_grey_pictures(network, tmp_path):
+    out = sample(network, tmp_path / "a.npz", "--labels", "2,0", "--num-images", 5)
+    with np.load(out) as data:
+        assert (data["images"].dtype, data["images"].shape) == (np.uint8, (5, 8, 8))
+        assert data["labels"].dtype == np.int64
+        assert data["labels"].tolist() == [2, 0, 2, 0, 2]
+
+
+def test_npz_of_unconditional_colour_pictures(tmp_path):
+    network = save_tiny(tmp_path / "colour", channels=3)
+    with np.load(sample(network, tmp_path / "a.npz", "--num-images", 2)) as data:
+        assert data["images"].shape == (2, 8, 8, 3)
+        assert data["labels"].tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("sampler", ["bridge", "unconstrained"])
+def test_pictures_do_not_depend_on_the_batch_size(network, tmp_path, sampler):
+    images = []
+    for size in (1, 4, 100):
+        options = ("--sampler", sampler, "--labels", "0,1", "--num-images", 6, "--batch-size", size)
+        with np.load(sample(network, tmp_path / f"{size}.npz", *options)) as data:
+            images.append(data["images"].astype(int))
+    np.testing.assert_allclose(images[0], images[2], atol=1)
+    np.testing.assert_allclose(images[1], images[2], atol=1)
+    assert np.abs(images[0][0] - images[0][2]).max() > 1
+
+
+def test_png_is_the_grid_of_the_arrays(network, tmp_path):
+    with np.load(sample(network, tmp_path / "a.npz", "--num-images", 4)) as data:
+        first = data["images"][0]
+    with Image.open(sample(network, tmp_path / "a.png", "--num-images", 4)) as picture:
+        assert (picture.format, picture.size) == ("PNG", (22, 22))
+        np.testing.assert_array_equal(np.asarray(picture)[2:10, 2:10], first)
+
+
+@pytest.mark.parametrize(("ending", "sampler"), [("webp", "bridge"), ("gif", "unconstrained")])
+def test_animations_show_every_step(network, tmp_path, ending, sampler):
+    options = ("--num-images", 4, "--batch-size", 3, "--sampler", sampler)
+    with Image.open(sample(network, tmp_path / f"a.{ending}", *options)) as animation:
+        assert animation.format == ending.upper()
+        lasting = []
+        for frame in ImageSequence.Iterator(animation):
+            frame.load()
+            lasting.append(frame.info["duration"])
+        assert len(lasting) > 1, "equal neighbours may become one frame"
+        assert sum(lasting) == 3 * 60 + 1500
+        assert animation.size == (22 + 8 + 22, 22)
+
+
+def test_presets_and_single_settings(network, tmp_path):
+    files = {}
+    for name, options in {
+        "paper": ("--preset", "paper"),
+        "the same": (
+            *("--sampler", "dale-langevin", "--noise-level", 0.8, "--grid", "uniform"),
+            *("--start", "fitted", "--no-tweedie"),
+        ),
+        "annealed": ("--preset", "paper", "--annealing", 0.1),
+        "wide": (),
+    }.items():
+        with np.load(sample(network, tmp_path / f"{name}.npz", *options)) as data:
+            files[name] = data["images"]
+    np.testing.assert_array_equal(files["paper"], files["the same"])
+    assert (files["paper"] != files["annealed"]).any()
+    assert (files["paper"] != files["wide"]).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--checkpoint", "nowhere"), "No checkpoint 'nowhere'"),
+        (("--labels", "0,7"), "Label 7 is not one of this network's classes"),
+        (("--labels", "0,x"), "integers separated by commas"),
+        (("--labels", ""), "integers separated by commas"),
+        (("--steps", "0"), "steps must be at least 1"),
+        (("--steps", "many"), "not a valid integer"),
+        (("--noise-level", "50"), "noise_level must be in"),
+        (("--num-images", "0"), "not in the range"),
+        (("--batch-size", "-1"), "not in the range"),
+        (("--seed", "-1"), "seed must not be negative"),
+        (("--sampler", "euler"), "is not one of"),
+        (("--annealing", "0.9"), "belongs to the samplers dale-langevin and unconstrained"),
+        (("--start", "fitted"), "belongs to noise level"),
+        (("--preset", "paper-annealed"), "no annealed constants for 'tiny'"),
+        (("--out", "a.jpg"), "Unknown ending"),
+        (("--out", "nowhere/a.png"), "not a folder to write in"),
+        (("--colour", "red"), "No such option"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(network, tmp_path, refused, options, message):
+    out = tmp_path / "a.png"
+    assert message in refused("sample", "--checkpoint", network, "--out", out, *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path, refused):
+    folder = save_tiny(tmp_path / "net")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    message = refused("sample", "--checkpoint", folder, "--out", tmp_path / "a.png")
+    assert "not a safetensors file" in message
+
+
+def test_mistakes_before_any_command(refused):
+    assert "Missing command" in refused()
+    assert "No such command 'dream'" in refused("dream")
+    assert "integers separated by commas" in refused(
+        *("train", "--dataset", "mnist", "--out", "x", "--multipliers", "1;2")
+    )
+    assert "Unknown data set" in refused("train", "--dataset", "letters", "--out", "x")
+
+
+def write_folder_set(root: Path) -> str:
+    """40 pictures of 8×8 in two classes, dark and bright, as a folder data set."""
+    values = np.random.default_rng(0).integers(0, 60, (40, 8, 8)).astype(np.uint8)
+    for i, picture in enumerate(values):
+        folder = root / ("dark", "bright")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture + np.uint8(180 * (i % 2))).save(folder / f"{i}.png")
+    return f"folder:{root}"
+
+
+def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
+    dataset, network, judge = write_folder_set(tmp_path / "set"), tmp_path / "net", tmp_path / "cnn"
+    train = ("train", "--dataset", dataset, "--out", network, "--device", "cpu")
+    invoke(*train, "--images", 64, "--batch-size", 16, "--width", 16, "--multipliers", "1")
+    config = load_config(network)
+    assert config.class_names == ("bright", "dark")
+    assert config.training["images"] == 64
+    assert "cores used" in config.training["hardware"]
+    assert "Test accuracy" in invoke(
+        *("train-classifier", "--dataset", dataset, "--out", judge, "--device", "cpu")
+    )
+    result = tmp_path / "result.json"
+    printed = invoke(
+        *("evaluate", "--checkpoint", network, "--classifier", judge, "--num-images", 10),
+        *("--sampler", "multistep", "--steps", 4, "--json", result, "--update-card"),
+    )
+    record = json.loads(result.read_text())
+    assert record["class_accuracy"]["count"] == 10
+    assert record["calls"] == 4
+    assert f"{record['class_accuracy']['share']:.2%} of 10 pictures recognised" in printed
+    (stored,) = load_config(network).metrics["evaluations"]
+    assert stored["class_accuracy"] == record["class_accuracy"]
+    assert "| multistep | 4 | 4 | 8 | 1 | 10 |" in (network / "README.md").read_text()
+
+
+def test_evaluate_without_a_fitting_classifier(network, tmp_path, refused):
+    evaluate = ("evaluate", "--checkpoint", network, "--device", "cpu")
+    assert "no classifier of 'tiny'" in refused(*evaluate)
+    assert "not a folder to write in" in refused(*evaluate, "--json", tmp_path / "no" / "x.json")
+    data = Dataset("other", torch.zeros(1, 3, 8, 8), torch.zeros(1), ("a", "b"))
+    classifier = evaluation.new_classifier(data)
+    evaluation.save_classifier(tmp_path / "other", classifier, classifier.config)
+    message = refused(*evaluate, "--classifier", tmp_path / "other")
+    assert "knows a, b in 3 channels, but the network makes a, b, c in 1" in message
+
+
+def test_help_is_quick():
+    code = "import sys, dale_demo.__main__; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert printed.stdout.strip() == b"[]"
+
+
+def test_as_a_real_process(network, tmp_path):
+    command = [sys.executable, "-m", "dale_demo", "sample", "--checkpoint", str(network)]
+    good = subprocess.run(
+        [*command, "--steps", "2", "--out", str(tmp_path / "a.npz")], capture_output=True, text=True
+    )
+    assert good.returncode == 0
+    assert good.stdout == ""
+    assert "2/2" in good.stderr, "a progress bar on standard error"
+    bad = subprocess.run([*command, "--out", "a.bmp"], capture_output=True, text=True)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr == "error: Unknown ending of a.bmp; choose from .npz, .png, .webp, .gif.\n"
