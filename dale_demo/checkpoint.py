@@ -7,6 +7,7 @@ checked for keys, shapes, dtypes, finiteness and size before they reach a networ
 import dataclasses
 import json
 import os
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -246,7 +247,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def one_line(error: BaseException) -> str:
     """The text of another library's error, fit to end one of our sentences."""
-    return " ".join(str(error).split()).rstrip(".")
+    return textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
 
 
 def _check_size(what: str, size: int, limit: int) -> None:

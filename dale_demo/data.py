@@ -126,7 +126,7 @@ def _load_idx(name: str, path: str) -> Dataset:
         images, labels = read_image_file(images_path), read_label_file(labels_path)
     except (OSError, ValueError, TypeError, AssertionError, KeyError, RuntimeError) as error:
         raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error!r}.") from error
-    if len(images) != len(labels) or len(images) == 0:
+    if len(images) != len(labels):
         raise DataError(f"{len(images)} pictures but {len(labels)} labels in {path!r}.")
     classes, labels = labels.unique(return_inverse=True)  # EMNIST, for one, starts from 1
     return Dataset(name, images.unsqueeze(1), labels, tuple(str(k) for k in classes.tolist()))

@@ -304,14 +304,16 @@ class _Run:
         self.model.load_state_dict(_group(tensors, "model"))
         self.ema.module.load_state_dict(_group(tensors, "ema"))
         self.ema.n_averaged.fill_(self.state.step)
-        first, second = _group(tensors, "exp_avg"), _group(tensors, "exp_avg_sq")
-        step = torch.tensor(float(self.state.step))
-        inner = self.optimizer.optimizer.state_dict()
         moments = {
-            i: {"step": step.clone(), "exp_avg": first[str(i)], "exp_avg_sq": second[str(i)]}
-            for i in inner["param_groups"][0]["params"]
+            i: {
+                "step": torch.tensor(float(self.state.step)),
+                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"exp_avg.{i}"]),
+                "exp_avg_sq": torch.empty_like(parameter).copy_(tensors[f"exp_avg_sq.{i}"]),
+            }  # in the parameter's own memory format, since fused Adam walks them side by side
+            for i, parameter in enumerate(self.model.parameters())
         }
-        self.optimizer.load_state_dict(inner | {"state": moments})
+        settings = self.optimizer.optimizer.state_dict()
+        self.optimizer.load_state_dict(settings | {"state": moments})
 
     def save(self) -> None:
         """Write checkpoint and state; drop the state once training is finished."""

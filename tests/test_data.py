@@ -1,0 +1,185 @@
+"""Pictures in and out: IDX files, folders, torchvision sets, and the map into x > 0."""
+
+import math
+import struct
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.testing import assert_close
+from torchvision.datasets import MNIST
+
+from dale_demo.data import DATA_RANGE, DataError, Dataset, load, pixels, positive
+
+
+def write_idx(path, array):
+    """Write uint8 `array` in the IDX format: magic number, sizes, bytes, big-endian."""
+    head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(head + array.tobytes())
+
+
+@pytest.fixture
+def arrays():
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (12, 6, 6), dtype=np.uint8)
+    return images, np.tile(np.array([0, 1, 2], np.uint8), 4)
+
+
+@pytest.fixture
+def idx(tmp_path, arrays):
+    """The name of a data set in two IDX files."""
+    for path, array in zip((tmp_path / "images", tmp_path / "labels"), arrays, strict=True):
+        write_idx(path, array)
+    return f"idx:{tmp_path / 'images'},{tmp_path / 'labels'}"
+
+
+def test_idx_files_round_trip(idx, arrays):
+    data = load(idx)
+    assert np.array_equal(data.images[:, 0].numpy(), arrays[0])
+    assert np.array_equal(data.labels.numpy(), arrays[1])
+    assert data.labels.dtype == torch.int64
+    assert data.class_names == ("0", "1", "2")
+    assert len(data) == 12
+
+
+def test_idx_labels_with_gaps_keep_their_names(idx, arrays, tmp_path):
+    write_idx(tmp_path / "labels", arrays[1] * 2 + 1)
+    data = load(idx)
+    assert data.class_names == ("1", "3", "5")
+    assert np.array_equal(data.labels.numpy(), arrays[1])
+    assert data.class_averages().isfinite().all()
+
+
+def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays):
+    for part, count in (("train", 12), ("t10k", 5)):
+        raw = tmp_path / "MNIST" / "raw"
+        write_idx(raw / f"{part}-images-idx3-ubyte", arrays[0][:count])
+        write_idx(raw / f"{part}-labels-idx1-ubyte", arrays[1][:count])
+    train, test = load("mnist", "train", tmp_path), load("mnist", "test", tmp_path)
+    assert (len(train), len(test)) == (12, 5)
+    assert np.array_equal(train.images[:, 0].numpy(), arrays[0])
+    assert train.class_names == tuple("0123456789")
+
+
+def test_a_set_that_cannot_be_downloaded_says_so(tmp_path, monkeypatch):
+    def offline(self):
+        raise OSError("no network")
+
+    monkeypatch.setattr(MNIST, "download", offline)
+    with pytest.raises(DataError, match="cannot be downloaded: no network"):
+        load("mnist", root=tmp_path)
+
+
+def save_folder(root, pictures):
+    for name, array in pictures.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).save(root / name)
+    return f"folder:{root}"
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_folder_of_classes_round_trips(tmp_path, channels):
+    random = np.random.default_rng(0)
+    shape = (4, 4) if channels == 1 else (4, 4, 3)
+    pictures = {
+        f"{label}/{k}.png": random.integers(0, 256, shape, dtype=np.uint8)
+        for label in ("cat", "dog")
+        for k in range(3)
+    }
+    name = save_folder(tmp_path, pictures)
+    (tmp_path / "cat" / ".DS_Store").write_bytes(b"not a picture")
+    (tmp_path / ".hidden").mkdir()
+    data = load(name)
+    assert data.class_names == ("cat", "dog")
+    assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    expected = np.stack(list(pictures.values())).reshape(6, 4, 4, channels)
+    assert np.array_equal(data.images.permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path):
+    deep = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    data = load(save_folder(tmp_path, {"a/0.png": deep}))
+    assert torch.equal(data.images.flatten(), torch.arange(256, dtype=torch.uint8))
+
+
+def test_positive_and_pixels_are_inverse_on_every_value():
+    values = torch.arange(256, dtype=torch.uint8)
+    x = positive(values)
+    assert torch.equal(pixels(x), values)
+    assert (x.min().item(), x.max().item()) == DATA_RANGE
+    assert pixels(torch.tensor([0.2, 1e9])).tolist() == [0, 255]
+
+
+def test_log_law_and_class_averages_agree_with_numpy(arrays):
+    images, labels = arrays
+    data = Dataset("x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), tuple("abc"))
+    x = 1 + images.astype(np.float64) / 255
+    law = data.log_law()
+    assert law.log_mean == pytest.approx(np.log(x).mean(), abs=1e-7)
+    assert law.log_std == pytest.approx(np.log(x).std(), abs=1e-7)
+    averages = np.stack([x[labels == k].mean(0) for k in range(3)])[:, None]
+    assert_close(data.class_averages(), torch.from_numpy(averages).float())
+    assert not math.isclose(law.log_std, np.log(x).std(ddof=1), abs_tol=1e-7)
+
+
+def no_pictures(root, idx):
+    write_idx(root / "images", np.zeros((0, 6, 6), np.uint8))
+    write_idx(root / "labels", np.zeros(0, np.uint8))
+    return idx
+
+
+def fewer_labels(root, idx):
+    write_idx(root / "labels", np.zeros(3, np.uint8))
+    return idx
+
+
+def damaged(data):
+    def damage(root, idx):
+        (root / "images").write_bytes(data)
+        return idx
+
+    return damage
+
+
+def broken_picture(root, idx):
+    (root / "set" / "a").mkdir(parents=True)
+    (root / "set" / "a" / "0.png").write_bytes(b"GIF89a")
+    return f"folder:{root / 'set'}"
+
+
+def several_sizes(root, idx):
+    square = {"a/0.png": np.zeros((4, 4), np.uint8), "a/1.png": np.zeros((5, 5), np.uint8)}
+    return save_folder(root / "set", square)
+
+
+def empty_class(root, idx):
+    (root / "set" / "b").mkdir(parents=True)
+    return save_folder(root / "set", {"a/0.png": np.zeros((4, 4), np.uint8)})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda root, idx: "cifar", "Unknown data set"),
+        (lambda root, idx: "idx:", "Unknown data set"),
+        (lambda root, idx: f"idx:{root / 'images'}", "Cannot read IDX files"),
+        (lambda root, idx: idx + "x", "Cannot read IDX files"),
+        (lambda root, idx: ",".join(reversed(idx.split(":")[1].split(","))), "Unknown data set"),
+        (lambda root, idx: f"idx:{root / 'labels'},{root / 'images'}", "Cannot read IDX files"),
+        (damaged(b""), "Cannot read IDX files"),
+        (damaged(b"<html></html>"), "Cannot read IDX files"),
+        (damaged(struct.pack(">HBB3I", 0, 8, 3, 12, 6, 6) + b"short"), "Cannot read IDX files"),
+        (damaged(struct.pack(">HBB3If", 0, 13, 3, 1, 1, 1, 0.5)), "Cannot read IDX files"),
+        (fewer_labels, "12 pictures but 3 labels"),
+        (no_pictures, "Cannot read IDX files"),
+        (lambda root, idx: f"folder:{root / 'nowhere'}", "holds no class folders"),
+        (empty_class, "holds no pictures"),
+        (broken_picture, "is not a picture"),
+        (several_sizes, "one size and mode"),
+    ],
+)
+def test_bad_input_says_what_is_wrong(make, message, tmp_path, idx):
+    with pytest.raises(DataError, match=message):
+        load(make(tmp_path, idx))

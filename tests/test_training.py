@@ -1,0 +1,236 @@
+"""Training: it learns, it resumes exactly, it survives interruption, it splits over processes."""
+
+import dataclasses
+import json
+import math
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from dale_demo import training
+from dale_demo.checkpoint import CheckpointError, load_checkpoint, read_tensors
+from dale_demo.data import Dataset
+from dale_demo.process import LogNormal
+from dale_demo.training import STATE_FILE, TrainingConfig, train
+
+CONFIG = TrainingConfig(
+    images=16 * 10, batch_size=16, warmup=32, ema=0.9, width=16, multipliers=(1, 2), seed=4
+)
+
+
+def run(data, out, config=CONFIG, reports=None, report_every=1, **options):
+    """Train on the CPU for `reports` reports, then close; losses as reported."""
+    losses = []
+    progress = train(data, out, config, report_every=report_every, cpu=True, **options)
+    for report in progress:
+        losses.append(report.loss)
+        if len(losses) == reports:
+            progress.close()
+    return losses
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_short_run_lowers_the_loss(pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, images=32 * 120, batch_size=32, learning_rate=4e-3)
+    losses = run(pictures, tmp_path / "net", config, report_every=20)
+    assert losses[-1] < 0.6 * losses[0]
+    still = dataclasses.replace(config, learning_rate=1e-9)
+    assert (
+        run(pictures, tmp_path / "still", still, reports=2, report_every=60)[-1] > 0.8 * losses[0]
+    )
+
+    loaded = load_checkpoint(tmp_path / "net")
+    assert loaded.config.class_names == ("left", "right")
+    assert loaded.config.data_law == pictures.log_law()
+    assert loaded.config.training["images"] == 32 * 120
+    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 120
+    assert torch.equal(loaded.model.class_averages, pictures.class_averages())
+    start = LogNormal.terminal(loaded.config.process, pictures.log_law())
+    assert loaded.config.start == start
+    assert not (tmp_path / "net" / STATE_FILE).exists()
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(pictures, tmp_path):
+    """Raw weights, average and Adam's moments after 6 steps; then the checkpoint at the end."""
+    run(pictures, tmp_path / "one", reports=6)
+    run(pictures, tmp_path / "two", reports=2)
+    run(pictures, tmp_path / "two", reports=2, report_every=2)
+    one, two = (read_tensors(tmp_path / name / STATE_FILE) for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert any(
+        not torch.equal(one[f"ema.{k}"], one[f"model.{k}"]) for k in weights(tmp_path / "one")
+    )
+    for key in one:
+        assert torch.equal(one[key], two[key]), key
+
+    run(pictures, tmp_path / "whole")
+    run(pictures, tmp_path / "two")
+    run(pictures, tmp_path / "other", dataclasses.replace(CONFIG, seed=5))
+    paths = [tmp_path / name / "model.safetensors" for name in ("whole", "two", "other")]
+    whole, resumed, other = (path.read_bytes() for path in paths)
+    assert resumed == whole
+    assert other != whole
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"images": 320}, {"learning_rate": 1e-3}])
+def test_a_run_with_other_settings_is_refused(change, pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    before = (tmp_path / STATE_FILE).read_bytes()
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+    assert (tmp_path / STATE_FILE).read_bytes() == before
+
+
+def test_a_run_on_other_data_is_refused(pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    other = dataclasses.replace(pictures, images=255 - pictures.images)
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        run(other, tmp_path)
+
+
+def test_a_damaged_state_is_refused(pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    state = tmp_path / STATE_FILE
+    whole = state.read_bytes()
+    state.write_bytes(whole.replace(b'"exp_avg.0"', b'"exp_avg.x"', 1))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        run(pictures, tmp_path)
+    state.write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        run(pictures, tmp_path)
+
+
+def test_an_interrupt_inside_a_step_loses_nothing(pictures, tmp_path, monkeypatch):
+    """Ctrl-C between the update and the average of step 4, in the middle of a report."""
+    update = training.AveragedModel.update_parameters
+
+    def interrupted(self, model):
+        if self.n_averaged == 4:
+            signal.raise_signal(signal.SIGINT)
+        update(self, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.AveragedModel, "update_parameters", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(pictures, tmp_path / "net", report_every=10)
+    assert load_checkpoint(tmp_path / "net").config.training["images"] == 5 * 16
+    run(pictures, tmp_path / "net")
+    run(pictures, tmp_path / "whole")
+    assert_close(weights(tmp_path / "net"), weights(tmp_path / "whole"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("broken", ["loss", "weights"])
+def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
+    broken, pictures, tmp_path, monkeypatch
+):
+    run(pictures, tmp_path, reports=2)
+    good = (tmp_path / "model.safetensors").read_bytes()
+    if broken == "loss":
+        monkeypatch.setattr(
+            training, "m_dsm", lambda score, process, x0, t, z, *a: score(x0, t) * math.nan
+        )
+    else:
+        monkeypatch.setattr(training, "get_ema_multi_avg_fn", lambda decay: poison)
+    with pytest.raises(ValueError, match="lower learning_rate"):
+        run(pictures, tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == good
+
+
+def poison(averaged, current, count):
+    for tensor in averaged:
+        tensor.fill_(math.nan)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": 0},
+        {"batch_size": 0},
+        {"batch_size": 1000},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"ema": 1.0},
+        {"label_dropout": 1.5},
+        {"log_noise_std": 0.0},
+        {"width": 17},
+        {"patch": 3},
+    ],
+)
+def test_settings_outside_their_range_raise(change, pictures, tmp_path):
+    with pytest.raises(ValueError, match=r"must|divisible|needs"):
+        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_pictures_that_are_not_square_are_refused(pictures, tmp_path):
+    wide = dataclasses.replace(pictures, images=pictures.images[..., :4])
+    with pytest.raises(ValueError, match="must be square, got 8×4"):
+        run(wide, tmp_path)
+
+
+def test_the_rate_rises_and_falls_on_a_half_cosine():
+    config = TrainingConfig(images=100_000, batch_size=100, warmup=10_000, learning_rate=1.0)
+    rates = [config.rate(step) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[100] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.1)))
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[1000] == pytest.approx(0, abs=1e-9)
+    assert max(rates) == pytest.approx(rates[100], rel=0.01)
+
+
+WORKER = """
+import json, sys, torch
+from dale_demo.data import Dataset
+from dale_demo.training import TrainingConfig, train
+
+stored, out, settings = torch.load(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
+data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
+for _ in train(data, out, TrainingConfig(**settings), report_every=1, cpu=True):
+    pass
+"""
+
+
+@pytest.mark.skipif(
+    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+    reason="needs the gloo backend",
+)
+def test_two_processes_train_as_one(pictures: Dataset, tmp_path):
+    config = dataclasses.replace(CONFIG, images=16 * 4)
+    (tmp_path / "worker.py").write_text(WORKER)
+    torch.save({"images": pictures.images, "labels": pictures.labels}, tmp_path / "data.pt")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+        *("--master-addr=127.0.0.1", f"--master-port={port}", str(tmp_path / "worker.py")),
+        *(str(tmp_path / "data.pt"), str(tmp_path / "two"), json.dumps(dataclasses.asdict(config))),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
+    assert done.returncode == 0, done.stderr[-3000:]
+
+    one = run(pictures, tmp_path / "one", config)
+    loaded = load_checkpoint(tmp_path / "two")
+    two = [loss for _, loss in loaded.config.training["loss_curve"]]
+    assert two == pytest.approx(one, abs=1e-4)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
+    other = run(pictures, tmp_path / "other", dataclasses.replace(config, seed=5))
+    assert other != pytest.approx(one, abs=1e-2)
+
+
+def environment():
+    """This process's environment, with the package importable and one thread to a process."""
+    import os
+    from pathlib import Path
+
+    root = str(Path(training.__file__).parent.parent)
+    return os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
