@@ -67,14 +67,14 @@ def _webp(
     checkpoint: Checkpoint, settings: SamplingSettings, batch_size: int, watch: Watch
 ) -> bytes:
     sheets = _sheets(checkpoint, settings, batch_size, watch)
-    return frames.webp_bytes(sheets, _durations(len(sheets)))
+    return frames.webp_bytes(sheets, durations(len(sheets)))
 
 
 def _gif(
     checkpoint: Checkpoint, settings: SamplingSettings, batch_size: int, watch: Watch
 ) -> bytes:
     sheets = _sheets(checkpoint, settings, batch_size, watch)
-    return frames.gif_bytes(sheets, _durations(len(sheets)))
+    return frames.gif_bytes(sheets, durations(len(sheets)))
 
 
 KINDS: dict[str, Callable[[Checkpoint, SamplingSettings, int, Watch], bytes]] = {
@@ -107,6 +107,6 @@ def _sheets(
     return [frames.side_by_side(frames.grid(x), frames.grid(d)) for x, d in pairs]
 
 
-def _durations(count: int) -> list[int]:
+def durations(count: int) -> list[int]:
     """Milliseconds of each frame; the result stays on for longer."""
     return [FRAME_MS] * (count - 1) + [LAST_FRAME_MS]

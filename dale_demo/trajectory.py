@@ -146,11 +146,10 @@ class Recorder:
         return Trajectory(**{k: v.astype(types.get(k, v.dtype)) for k, v in columns.items()})
 
     def _develop(self, step: Step) -> Frame:
-        t = torch.tensor(step.t, dtype=torch.float64)
-        drift, s = self.process.log_drift(t).item(), self.process.noise_level(t).item()
+        drift, s = _law(self.process, step.t)
         law = LogNormal(self.data_law.log_mean + drift, math.hypot(self.data_law.log_std, s))
         y = step.x.abs().log()
-        state = expose(step.x, drift, s)
+        states, estimates = develop(step, self.process, self._tinted)
         log_range = law.log_mean - WINDOW * law.log_std, law.log_mean + WINDOW * law.log_std
         linear_range = 0.0, math.exp(law.log_mean + UPPER_TAIL * law.log_std)
         rows = self._pixels(y)
@@ -159,8 +158,8 @@ class Recorder:
             "noise_levels": s,
             "calls": step.calls,
             "crossings": step.crossings.sum(),
-            "states": tint(state, step.x < 0) if self._tinted else state,
-            "estimates": expose(step.estimate.exp()),
+            "states": states,
+            "estimates": estimates,
             "theory": (law.log_mean, law.log_std),
             "fitted": torch.stack([y.mean(), y.std(correction=0)]),
             "log_range": log_range,
@@ -181,11 +180,25 @@ class Recorder:
         return ((picture * y.shape[1] * height + row) * width + column).to(y.device)
 
 
+def develop(
+    step: Step, process: GeometricBrownianMotion, tinted: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Pictures of a step's state and estimate, uint8 [B, H, W, C], on the device of the step."""
+    state = expose(step.x, *_law(process, step.t))
+    return tint(state, step.x < 0) if tinted else state, expose(step.estimate.exp())
+
+
 def record(steps: Iterable[Step], recorder: Recorder) -> Trajectory:
     """Run `steps` to their end through `recorder`."""
     for step in steps:
         recorder.add(step)
     return recorder.finish()
+
+
+def _law(process: GeometricBrownianMotion, t: float) -> tuple[float, float]:
+    """m(t) and s(t)."""
+    time = torch.tensor(t, dtype=torch.float64)
+    return process.log_drift(time).item(), process.noise_level(time).item()
 
 
 def _counts(values: Tensor, low: float, high: float) -> Tensor:

@@ -1,0 +1,29 @@
+"""The app: `streamlit run app.py`."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+import streamlit as st
+
+from dale_demo.ui.opening import curtain
+
+
+def page(name: str) -> Callable[[], None]:
+    """The page in `dale_demo.ui.<name>`, imported when it is first opened."""
+
+    def show() -> None:
+        with curtain():
+            module = import_module(f"dale_demo.ui.{name}")
+        module.page()
+
+    return show
+
+
+st.set_page_config("Dale meets Langevin, live", ":material/ev_shadow:", "wide")
+PAGES = [
+    st.Page(page("sample"), title="Sample", url_path="sample", default=True),
+]
+current = st.navigation(PAGES)
+current.run()
+with st.sidebar:
+    st.caption("After [Dale meets Langevin](https://arxiv.org/abs/2510.02730), arXiv 2510.02730.")

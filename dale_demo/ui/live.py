@@ -1,0 +1,145 @@
+"""A run while it goes: a place in the line, the picture as it unfolds, and what is kept of it.
+
+A click anywhere, or a closed tab, ends the script at its next `st` call by an exception that is
+no error. So what a run has made is kept in an object that outlives the script, and `finally`
+closes it.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dale_demo.checkpoint import Checkpoint
+from dale_demo.frames import Picture, enlarge, grid, jpeg_bytes, side_by_side
+from dale_demo.samplers import Step
+from dale_demo.sampling import SamplingSettings, run
+from dale_demo.trajectory import Recorder, Trajectory, develop
+from dale_demo.ui.resources import LINE
+
+DRAW_SECONDS, POLL_SECONDS = 0.08, 0.2
+ENLARGED = 3
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the page shows: a run, finished or stopped.
+
+    Args:
+        trajectory: What was recorded of it.
+        network: Name of its network.
+        class_names: Of the network.
+        settings: How it was sampled.
+        steps: Steps done, `settings.steps` unless it was stopped.
+        seconds: How long it took; None for a stored run.
+    """
+
+    trajectory: Trajectory
+    network: str
+    class_names: tuple[str, ...]
+    settings: SamplingSettings
+    steps: int
+    seconds: float | None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ended before its last step."""
+        return self.steps < self.settings.steps
+
+
+@dataclass
+class Kept:
+    """A place for one result, which a run fills even when it is broken off."""
+
+    result: Result | None = None
+
+
+def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: Kept) -> None:
+    """Wait for a place, then sample and draw; leave in `kept` whatever was reached.
+
+    Raises:
+        ValueError: The network cannot do what `settings` ask.
+    """
+    view, progress = st.empty(), st.empty()
+    steps = run(checkpoint, settings)
+    with _place(progress), _recorded(name, checkpoint, settings, kept) as watch:
+        drawn = 0.0
+        for step in steps:
+            watch.see(step)
+            if step.index == settings.steps or time.monotonic() - drawn > DRAW_SECONDS:
+                drawn = time.monotonic()
+                view.image(jpeg_bytes(sheet(step, settings)), width="stretch")
+                progress.progress(step.index / settings.steps, _status(step, settings, watch))
+
+
+def sheet(step: Step, settings: SamplingSettings) -> Picture:
+    """State and estimate of a step side by side, with sharp pixels."""
+    pictures = develop(step, settings.process, settings.sampler == "unconstrained")
+    state, estimate = (grid(part.cpu().numpy()) for part in pictures)
+    return enlarge(side_by_side(state, estimate), ENLARGED)
+
+
+def network_calls(calls: int, settings: SamplingSettings) -> int:
+    """Network calls behind `calls` evaluations of the score: twice as many under guidance."""
+    return calls * settings.network_calls // settings.calls
+
+
+@contextmanager
+def _place(line: DeltaGenerator) -> Iterator[None]:
+    """Hold a place for the length of the block, after telling the visitor who is before them."""
+    with LINE.visit() as visit:
+        while ahead := visit.ahead:
+            people = "1 person" if ahead == 1 else f"{ahead} people"
+            line.info(f"{people} before you; it starts by itself.", icon=":material/group:")
+            time.sleep(POLL_SECONDS)
+        yield
+
+
+class _Watch:
+    """Records the steps of one run and its time."""
+
+    def __init__(self, recorder: Recorder):
+        self.recorder, self.last = recorder, None
+        self._began = time.monotonic()
+
+    last: Step | None
+
+    def see(self, step: Step) -> None:
+        self.recorder.add(step)
+        self.last = step
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+@contextmanager
+def _recorded(
+    name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: Kept
+) -> Iterator[_Watch]:
+    """Record the steps seen in the block, and fill `kept` however the block ends."""
+    config = checkpoint.config
+    tinted = settings.sampler == "unconstrained"
+    recorder = Recorder(settings.process, config.data_law, settings.steps, tinted=tinted)
+    watch = _Watch(recorder)
+    try:
+        yield watch
+    finally:
+        if (last := watch.last) is not None:
+            seconds = watch.seconds
+            recorder.keep(last)
+            kept.result = Result(
+                recorder.finish(), name, config.class_names, settings, last.index, seconds
+            )
+
+
+def _status(step: Step, settings: SamplingSettings, watch: _Watch) -> str:
+    calls = network_calls(step.calls, settings)
+    guided = ", two for each guided evaluation" if calls > step.calls else ""
+    return (
+        f"Step {step.index} of {settings.steps} · {calls} network calls{guided} · "
+        f"{watch.seconds:.1f} s"
+    )

@@ -1,0 +1,163 @@
+"""The page Sample: watch log-normal noise become a picture, and try every setting."""
+
+import inspect
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dale_demo.figures import spread
+from dale_demo.samplers import SAMPLERS, SamplerName
+from dale_demo.ui import downloads, opening
+from dale_demo.ui.live import Kept, Result, network_calls, sample
+from dale_demo.ui.player import player
+from dale_demo.ui.resources import network
+from dale_demo.ui.settings import NO_CLASS, Choice, controls
+
+TAGLINE = (
+    "Log-normal noise becomes handwriting by multiplication alone. No value ever changes its "
+    "sign, as no synapse does: Dale's law. Paper: "
+    "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
+)
+WHAT_YOU_SEE = (
+    "**Left**, the state x, developed like a photograph whose exposure follows the noise. "
+    "**Right**, the network's present estimate of the picture in it. Press play, or drag. "
+    "The sidebar (**»** on a phone) changes everything, and the address keeps it."
+)
+WHY_IT_WORKS = r"""
+$$x \;\leftarrow\; x \circ \exp(\,\cdots)$$
+
+Every step multiplies each pixel by an exponential, and an exponential is always positive: what
+was positive stays positive, at any step size. In ln x the same step is an addition, so noise that
+multiplies is Gaussian there, and log-normal laws come out. The network supplies the direction:
+asked for the clean picture behind the noise, it answers with the score, which leads back to data.
+"""
+HONEST = (
+    "**An honest line.** The paper's settings start from s(T) = 0.8, where the noised pictures "
+    "are not yet log-normal noise; the start does not match their law, and the pictures are worse "
+    "for it. From s(T) = 8 nothing of a picture is left, and the start fits."
+)
+ABOUT_SPREAD = (
+    "How far ln x spreads while the noise falls (read from left to right). The dashed line is "
+    "what the forward process has at that noise level; a gap means that the walk has left the "
+    "forward law there, and the network is asked about pictures it was not trained on."
+)
+EQUATIONS: dict[SamplerName, str] = {
+    "dale-langevin": r"x \leftarrow x \circ \exp\!\big(\sigma^2\delta\, h_t(x)"
+    r" - (\mu - \tfrac32\sigma^2)\,\delta + a\,\sigma\sqrt\delta\, z\big)",
+    "unconstrained": r"x \leftarrow x \circ \big(1 + 2\sigma^2\delta - \mu\delta"
+    r" + \sigma^2\delta\, h_t(x) + a\,\sigma\sqrt\delta\, z\big)",
+    "probability-flow": r"x \leftarrow x \circ \exp(\Delta y), \qquad"
+    r" \frac{dy}{dt} = \mu - \tfrac12\sigma^2 - \tfrac12\sigma^2\,(1 + h_t(x))",
+    "bridge": r"u' = D + \frac{s'^2}{s^2}\,(u - D) + s'\sqrt{1 - s'^2/s^2}\; z,"
+    r" \qquad x' = \exp(u' + m(t'))",
+    "multistep": r"u' = \frac{s'}{s}\,u + (1 - e^{-\eta})\Big(D + \frac{D - D_-}{2r}\Big),"
+    r" \qquad x' = \exp(u' + m(t'))",
+}
+
+
+def page() -> None:
+    """Draw the page."""
+    st.title("Dale meets Langevin, live")
+    st.markdown(TAGLINE)
+    kept: Kept = st.session_state.setdefault("kept", Kept())
+    with st.sidebar:
+        choice = _choice()
+    stage = _stage(choice, kept)
+    result = kept.result or stored()
+    with stage.container():
+        _show(result, choice)
+    _story(result)
+
+
+@st.cache_resource(show_spinner=False)
+def stored() -> Result:
+    """The run that the page opens with."""
+    settings, run = opening.default_settings(), opening.trajectory()
+    return Result(run, opening.NETWORK, opening.CLASS_NAMES, settings, settings.steps, None)
+
+
+def _choice() -> Choice | None:
+    """The visitor's settings, or one sentence on why there are none."""
+    try:
+        return controls()
+    except ValueError as error:
+        st.warning(str(error))
+        return None
+
+
+def _stage(choice: Choice | None, kept: Kept) -> DeltaGenerator:
+    """The buttons and, under them, the place where a run unfolds and is then played."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        start = st.button(
+            "Sample",
+            key="sample",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=not choice,
+        )
+        stop, said = st.empty(), st.empty()
+    stage = st.empty()
+    if start and choice:
+        stop.button("Stop", key="stop", icon=":material/stop:")
+        try:
+            with stage.container():
+                sample(choice.network, network(choice.network), choice.settings, kept)
+        except ValueError as error:
+            said.warning(str(error))
+        stop.empty()
+    return stage
+
+
+def _show(result: Result, choice: Choice | None) -> None:
+    """The player, with one line that says what it plays."""
+    player(result.trajectory, key="player", labels=_captions(result))
+    st.caption(_account(result))
+    if choice and (choice.network, choice.settings) != (result.network, result.settings):
+        st.caption("The settings beside it have changed since: press **Sample** to see them.")
+
+
+def _captions(result: Result) -> list[str] | None:
+    """Class of each picture, where any was asked for."""
+    labels = result.settings.labels
+    if max(labels) < 0:
+        return None
+    return [result.class_names[label] if label >= 0 else NO_CLASS for label in labels]
+
+
+def _account(result: Result) -> str:
+    """How the run was made, in one line."""
+    settings, trajectory = result.settings, result.trajectory
+    calls = network_calls(int(trajectory.calls[-1]), settings)
+    end = f"**stopped at step {result.steps}** of" if result.stopped else "all"
+    origin = "stored run" if result.seconds is None else f"sampled in {result.seconds:.1f} s"
+    return (
+        f"{origin.capitalize()} of the network *{result.network}*: {settings.sampler}, "
+        f"s(T) = {settings.noise_level:g}, {end} {settings.steps} steps, {calls} network calls, "
+        f"{len(settings.labels)} pictures, seed {settings.seed}."
+    )
+
+
+def _story(result: Result) -> None:
+    """Below the picture: what it is, what to take away, why it works."""
+    st.markdown(WHAT_YOU_SEE)
+    settings = result.settings
+    downloads.buttons(result.trajectory, f"{result.network}-{settings.sampler}-{settings.seed}")
+    st.header("Why it works", divider="gray")
+    st.markdown(WHY_IT_WORKS)
+    st.markdown(HONEST)
+    _source(settings.sampler)
+    st.subheader("Does the walk keep to its law?")
+    st.markdown(ABOUT_SPREAD)
+    trajectory = result.trajectory
+    st.plotly_chart(
+        spread(trajectory.noise_levels, trajectory.fitted[:, 1], trajectory.theory[:, 1]),
+        width="stretch",
+        key="spread",
+        config={"displaylogo": False},
+    )
+
+
+def _source(sampler: SamplerName) -> None:
+    with st.expander(f"How this step is computed: {sampler}"):
+        st.latex(EQUATIONS[sampler])
+        st.code(inspect.getsource(SAMPLERS[sampler]), language="python")
