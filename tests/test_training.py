@@ -40,19 +40,18 @@ def weights(folder):
 
 
 def test_a_short_run_lowers_the_loss(pictures, tmp_path):
-    config = dataclasses.replace(CONFIG, images=32 * 120, batch_size=32, learning_rate=4e-3)
-    losses = run(pictures, tmp_path / "net", config, report_every=20)
-    assert losses[-1] < 0.6 * losses[0]
+    config = dataclasses.replace(CONFIG, images=32 * 50, batch_size=32, learning_rate=1e-2)
+    losses = run(pictures, tmp_path / "net", config, report_every=10)
+    assert losses[-1] < 0.75 * losses[0]
     still = dataclasses.replace(config, learning_rate=1e-9)
-    assert (
-        run(pictures, tmp_path / "still", still, reports=2, report_every=60)[-1] > 0.8 * losses[0]
-    )
+    losses = run(pictures, tmp_path / "still", still, report_every=10)
+    assert losses[-1] > 0.9 * losses[0]
 
     loaded = load_checkpoint(tmp_path / "net")
     assert loaded.config.class_names == ("left", "right")
     assert loaded.config.data_law == pictures.log_law()
-    assert loaded.config.training["images"] == 32 * 120
-    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 120
+    assert loaded.config.training["images"] == 32 * 50
+    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 50
     assert torch.equal(loaded.model.class_averages, pictures.class_averages())
     start = LogNormal.terminal(loaded.config.process, pictures.log_law())
     assert loaded.config.start == start
