@@ -12,7 +12,7 @@ from tiny_network import save_tiny
 
 from dale_demo import checkpoint
 from dale_demo.sampling import PRESETS
-from dale_demo.ui import live, opening, resources, settings
+from dale_demo.ui import live, opening, resources, sample, settings
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
 
@@ -21,6 +21,7 @@ APP = Path(__file__).resolve().parent.parent / "app.py"
 def networks(tmp_path, monkeypatch):
     """A folder of networks with one tiny one, in place of the bundled ones."""
     monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(sample, "HEAD_START", 0)
     save_tiny(tmp_path / "tiny")
     return tmp_path
 

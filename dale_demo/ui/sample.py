@@ -1,17 +1,22 @@
 """The page Sample: watch log-normal noise become a picture, and try every setting."""
 
 import inspect
+import time
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.figures import spread
 from dale_demo.samplers import SAMPLERS, SamplerName
+from dale_demo.trajectory import Trajectory
 from dale_demo.ui import downloads, opening
 from dale_demo.ui.live import Kept, Result, network_calls, sample
 from dale_demo.ui.player import player
 from dale_demo.ui.resources import network
 from dale_demo.ui.settings import NO_CLASS, Choice, controls
+
+HEAD_START = 0.4
+"""Seconds by which the first picture goes ahead of the many scripts that widgets load."""
 
 TAGLINE = (
     "Log-normal noise becomes handwriting by multiplication alone. No value ever changes its "
@@ -59,14 +64,17 @@ def page() -> None:
     """Draw the page."""
     st.title("Dale meets Langevin, live")
     st.markdown(TAGLINE)
-    kept: Kept = st.session_state.setdefault("kept", Kept())
-    with st.sidebar:
-        choice = _choice()
-    stage = _stage(choice, kept)
-    result = kept.result or stored()
-    with stage.container():
-        _show(result, choice)
-    _story(result)
+    kept: Kept | None = st.session_state.get("kept")
+    buttons, stage = st.container(horizontal=True, vertical_alignment="center"), st.empty()
+    if kept is None:
+        kept = st.session_state["kept"] = Kept()
+        _show(stored(), stage)
+        time.sleep(HEAD_START)
+        _choose(buttons, stage, kept)
+    else:
+        _choose(buttons, stage, kept)
+        _show(kept.result or stored(), stage)
+    _story(kept.result or stored())
 
 
 @st.cache_resource(show_spinner=False)
@@ -74,6 +82,35 @@ def stored() -> Result:
     """The run that the page opens with."""
     settings, run = opening.default_settings(), opening.trajectory()
     return Result(run, opening.NETWORK, opening.CLASS_NAMES, settings, settings.steps, None)
+
+
+def _choose(buttons: DeltaGenerator, stage: DeltaGenerator, kept: Kept) -> None:
+    """The settings and the buttons; a press of Sample lets a run unfold on the stage."""
+    with st.sidebar:
+        choice = _choice()
+    with buttons:
+        start = st.button(
+            "Sample",
+            key="sample",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=choice is None,
+        )
+        stop, remark = st.empty(), st.empty()
+    if start and choice:
+        stop.button("Stop", key="stop", icon=":material/stop:")
+        try:
+            with stage.container():
+                sample(choice.network, network(choice.network), choice.settings, kept)
+        except ValueError as error:
+            remark.warning(str(error))
+        stop.empty()
+    if choice and not start and _differs(choice, kept.result or stored()):
+        remark.caption("Press **Sample** to see these settings.")
+
+
+def _differs(choice: Choice, result: Result) -> bool:
+    return (choice.network, choice.settings) != (result.network, result.settings)
 
 
 def _choice() -> Choice | None:
@@ -85,35 +122,11 @@ def _choice() -> Choice | None:
         return None
 
 
-def _stage(choice: Choice | None, kept: Kept) -> DeltaGenerator:
-    """The buttons and, under them, the place where a run unfolds and is then played."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        start = st.button(
-            "Sample",
-            key="sample",
-            type="primary",
-            icon=":material/play_arrow:",
-            disabled=not choice,
-        )
-        stop, said = st.empty(), st.empty()
-    stage = st.empty()
-    if start and choice:
-        stop.button("Stop", key="stop", icon=":material/stop:")
-        try:
-            with stage.container():
-                sample(choice.network, network(choice.network), choice.settings, kept)
-        except ValueError as error:
-            said.warning(str(error))
-        stop.empty()
-    return stage
-
-
-def _show(result: Result, choice: Choice | None) -> None:
+def _show(result: Result, stage: DeltaGenerator) -> None:
     """The player, with one line that says what it plays."""
-    player(result.trajectory, key="player", labels=_captions(result))
-    st.caption(_account(result))
-    if choice and (choice.network, choice.settings) != (result.network, result.settings):
-        st.caption("The settings beside it have changed since: press **Sample** to see them.")
+    with stage.container():
+        player(result.trajectory, key="player", labels=_captions(result))
+        st.caption(_account(result))
 
 
 def _captions(result: Result) -> list[str] | None:
@@ -146,18 +159,28 @@ def _story(result: Result) -> None:
     st.markdown(WHY_IT_WORKS)
     st.markdown(HONEST)
     _source(settings.sampler)
-    st.subheader("Does the walk keep to its law?")
-    st.markdown(ABOUT_SPREAD)
-    trajectory = result.trajectory
-    st.plotly_chart(
-        spread(trajectory.noise_levels, trajectory.fitted[:, 1], trajectory.theory[:, 1]),
-        width="stretch",
-        key="spread",
-        config={"displaylogo": False},
-    )
+    _law(result.trajectory)
 
 
+@st.fragment
 def _source(sampler: SamplerName) -> None:
-    with st.expander(f"How this step is computed: {sampler}"):
-        st.latex(EQUATIONS[sampler])
-        st.code(inspect.getsource(SAMPLERS[sampler]), language="python")
+    """The sampler's equation and code; drawn only when opened, as is all that is heavy to load."""
+    title = f"How this step is computed: {sampler}"
+    with st.expander(title, key="source", on_change="rerun") as panel:
+        if panel.open:
+            st.latex(EQUATIONS[sampler])
+            st.code(inspect.getsource(SAMPLERS[sampler]), language="python")
+
+
+@st.fragment
+def _law(trajectory: Trajectory) -> None:
+    """The spread of ln x against the forward law."""
+    with st.expander("Does the walk keep to its law?", key="law", on_change="rerun") as panel:
+        if panel.open:
+            st.markdown(ABOUT_SPREAD)
+            st.plotly_chart(
+                spread(trajectory.noise_levels, trajectory.fitted[:, 1], trajectory.theory[:, 1]),
+                width="stretch",
+                key="spread",
+                config={"displaylogo": False},
+            )
