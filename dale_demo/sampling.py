@@ -13,6 +13,7 @@ from torch import Tensor
 from dale_demo.checkpoint import Checkpoint
 from dale_demo.data import pixels
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
+from dale_demo.paper import ANNEALED, PROCESS, STEPS
 from dale_demo.process import (
     GeometricBrownianMotion,
     GridName,
@@ -135,8 +136,8 @@ PRESETS: dict[PresetName, SamplingSettings] = {
     "wide": SamplingSettings(),
     "paper": SamplingSettings(
         sampler="dale-langevin",
-        noise_level=0.8,
-        steps=1000,
+        noise_level=PROCESS.max_noise_level,
+        steps=STEPS,
         grid="uniform",
         start="fitted",
         tweedie=False,
@@ -144,30 +145,19 @@ PRESETS: dict[PresetName, SamplingSettings] = {
 }
 """Settings named after what they are for; labels and seed are yours to `dataclasses.replace`."""
 
-_ANNEALED = {
-    ("mnist", "dale-langevin"): (6.17e-4, 1, 0.995),
-    ("mnist", "unconstrained"): (1.44e-4, 4, 0.995),
-    ("kmnist", "dale-langevin"): (2.11e-4, 3, 0.995),
-    ("kmnist", "unconstrained"): (2.11e-4, 3, 1.0),
-    ("fashion-mnist", "dale-langevin"): (5.86e-4, 1, 0.995),
-    ("fashion-mnist", "unconstrained"): (1.47e-3, 3, 0.9995),
-}
-
 
 def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
     """The preset "paper" with the step size, repeats and annealing the paper tuned to `dataset`.
 
-    Source: the newest configurations of the research code of arXiv 2510.02730.
-
     Raises:
         ValueError: The paper has no constants for this data set and sampler.
     """
-    if (dataset, sampler) not in _ANNEALED:
+    if (dataset, sampler) not in ANNEALED:
         raise ValueError(
             f"The paper has no annealed constants for {dataset!r} with {sampler!r}; it has them "
-            f"for {', '.join(sorted({d for d, _ in _ANNEALED}))} with {' and '.join(LANGEVIN)}."
+            f"for {', '.join(sorted({d for d, _ in ANNEALED}))} with {' and '.join(LANGEVIN)}."
         )
-    step_size, repeats, annealing = _ANNEALED[dataset, sampler]
+    step_size, repeats, annealing = ANNEALED[dataset, sampler]
     return replace(
         PRESETS["paper"],
         sampler=sampler,

@@ -26,6 +26,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from dale_demo import paper
 from dale_demo.card import model_card
 from dale_demo.checkpoint import (
     MAX_WEIGHT_BYTES,
@@ -39,14 +40,12 @@ from dale_demo.checkpoint import (
 from dale_demo.data import Dataset, positive
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
 from dale_demo.objectives import m_dsm
-from dale_demo.process import GeometricBrownianMotion, LogNormal, seeds_of
+from dale_demo.process import seeds_of
 from dale_demo.score import from_denoiser
 
 STATE_FILE = "training.safetensors"
 MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
 """Weights, their average and Adam's two moments make four, and something for the header."""
-
-PAPER_PROCESS = GeometricBrownianMotion.median_preserving(sigma=0.8)
 
 
 @dataclass(frozen=True)
@@ -263,9 +262,9 @@ class _Run:
         x0, labels, t, z = self._batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
-        score = from_denoiser(lambda u, s: self.forward(u, s, labels), PAPER_PROCESS)
+        score = from_denoiser(lambda u, s: self.forward(u, s, labels), paper.PROCESS)
         s_d = self.model.config.log_std
-        loss = m_dsm(score, PAPER_PROCESS, x0, t, z, "preconditioned", s_d).mean()
+        loss = m_dsm(score, paper.PROCESS, x0, t, z, "preconditioned", s_d).mean()
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -342,8 +341,8 @@ class _Run:
             dataset=self.data.name,
             class_names=self.data.class_names,
             network=self.model.config,
-            process=PAPER_PROCESS,
-            start=LogNormal.terminal(PAPER_PROCESS, self.data.log_law()),
+            process=paper.PROCESS,
+            start=paper.start(self.data.name, self.data.log_law()),
             training=self.notes | facts,
         )
 
@@ -377,7 +376,7 @@ def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Ten
     )
     dropped = torch.rand(size, generator=generator) < config.label_dropout
     z = torch.randn((size, *data.images.shape[1:]), generator=generator)
-    t = PAPER_PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
+    t = paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
     labels = torch.where(dropped, -1, data.labels[rows])
     return positive(data.images[rows]).double(), labels, t, z.double()
 

@@ -214,7 +214,7 @@ def test_two_processes_train_as_one(pictures: Dataset, tmp_path):
         *("--master-addr=127.0.0.1", f"--master-port={port}", str(tmp_path / "worker.py")),
         *(str(tmp_path / "data.pt"), str(tmp_path / "two"), json.dumps(dataclasses.asdict(config))),
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment())
+    done = subprocess.run(command, capture_output=True, text=True, timeout=270, env=environment())
     assert done.returncode == 0, done.stderr[-3000:]
 
     one = run(pictures, tmp_path / "one", config)
