@@ -1,0 +1,36 @@
+"""Exponentiated gradient beside gradient descent: the learning half of Dale's law."""
+
+from dale_demo.plasticity.experiment import Experiment, Rule, RuleState, Snapshot, Trial
+from dale_demo.plasticity.layers import DaleLinear, Split, SplitLinear, log_normal_
+from dale_demo.plasticity.optim import (
+    ExponentiatedAdam,
+    ExponentiatedGradient,
+    NonFiniteGradientError,
+    SignConstrainedSGD,
+)
+from dale_demo.plasticity.tasks import (
+    CorrelatedRegression,
+    Digits,
+    OnlineRegression,
+    RelevantInputs,
+)
+
+__all__ = [
+    "CorrelatedRegression",
+    "DaleLinear",
+    "Digits",
+    "Experiment",
+    "ExponentiatedAdam",
+    "ExponentiatedGradient",
+    "NonFiniteGradientError",
+    "OnlineRegression",
+    "RelevantInputs",
+    "Rule",
+    "RuleState",
+    "SignConstrainedSGD",
+    "Snapshot",
+    "Split",
+    "SplitLinear",
+    "Trial",
+    "log_normal_",
+]
