@@ -89,7 +89,7 @@ def png_bytes(picture: Picture) -> bytes:
 
 def jpeg_bytes(picture: Picture, quality: int = 90) -> bytes:
     """Encode as JPEG, the quickest to make and to show."""
-    return _encode(picture, format="JPEG", quality=quality)
+    return _encode(picture, format="JPEG", quality=quality, subsampling=0)
 
 
 def webp_bytes(frames: Sequence[Picture], durations: Sequence[int] | int = 60) -> bytes:
