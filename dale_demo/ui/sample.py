@@ -15,7 +15,7 @@ from dale_demo.ui.player import player
 from dale_demo.ui.resources import network
 from dale_demo.ui.settings import NO_CLASS, Choice, controls
 
-HEAD_START = 0.4
+HEAD_START = 0.5
 """Seconds by which the first picture goes ahead of the many scripts that widgets load."""
 
 TAGLINE = (

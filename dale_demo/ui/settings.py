@@ -6,7 +6,7 @@ which preset the other settings are, if any.
 """
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -85,7 +85,7 @@ def controls() -> Choice:
 
 def presets(dataset: str) -> dict[str, SamplingSettings]:
     """Name → settings: the general presets, and the paper's tuned one where it has one."""
-    general: dict[str, SamplingSettings] = dict(PRESETS)
+    general: dict[str, SamplingSettings] = dict(PRESETS.items())
     try:
         return general | {"annealed": paper_annealed(dataset, "dale-langevin")}
     except ValueError:
@@ -98,7 +98,7 @@ def matching(choices: dict[str, SamplingSettings], settings: SamplingSettings) -
     return next((name for name, preset in choices.items() if fields_of(preset) == wanted), None)
 
 
-def fields_of(settings: SamplingSettings) -> dict[str, object]:
+def fields_of(settings: SamplingSettings) -> dict[str, Any]:
     """What a preset fixes: all but the pictures and the seed."""
     return {name: getattr(settings, name) for name in PRESET_FIELDS}
 
@@ -123,7 +123,7 @@ def _apply(choices: dict[str, SamplingSettings]) -> None:
         st.session_state.update(fields_of(choices[name]))
 
 
-def _walk() -> dict[str, object]:
+def _walk() -> dict[str, Any]:
     names: list[SamplerName] = list(SAMPLERS)
     return {
         "sampler": st.selectbox(
@@ -158,7 +158,7 @@ def _walk() -> dict[str, object]:
     }
 
 
-def _pictures(config: CheckpointConfig) -> dict[str, object]:
+def _pictures(config: CheckpointConfig) -> dict[str, Any]:
     names = (*config.class_names, NO_CLASS)
     chosen = st.pills(
         "Classes",
@@ -204,12 +204,12 @@ def _pictures(config: CheckpointConfig) -> dict[str, object]:
     return {"labels": labels, "guidance": guidance, "seed": seed}
 
 
-def _advanced() -> dict[str, object]:
+def _advanced() -> dict[str, Any]:
     with st.expander("Advanced"):
         return _forward_process() | _langevin()
 
 
-def _forward_process() -> dict[str, object]:
+def _forward_process() -> dict[str, Any]:
     grids, starts = get_args(GridName), get_args(StartName)
     return {
         "mu": st.number_input(
@@ -245,7 +245,7 @@ def _forward_process() -> dict[str, object]:
     }
 
 
-def _langevin() -> dict[str, object]:
+def _langevin() -> dict[str, Any]:
     st.caption(f"Only for {' and '.join(LANGEVIN)}:")
     idle = st.session_state["sampler"] not in LANGEVIN
     return {
