@@ -1,0 +1,304 @@
+"""Exponentiated gradient against gradient descent: every result beside the value expected.
+
+    python -m benchmarks.plasticity            # all but the largest
+    python -m benchmarks.plasticity --quick    # those that take seconds
+
+Expected values are those of small numerical experiments made before this code, with settings as
+near to theirs as they are known; the sources of the experiments are named in the tasks. Each
+number is the mean over the seeds. "Best" rates come from the search on validation examples at the
+first seed, and every trial of it is printed.
+"""
+
+import os
+import statistics as std
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import click
+import torch
+
+from dale_demo.card import hardware
+from dale_demo.plasticity import (
+    CorrelatedRegression,
+    Digits,
+    Experiment,
+    OnlineRegression,
+    RelevantInputs,
+    Rule,
+    RuleState,
+    statistics,
+)
+from dale_demo.plasticity.pruning import SHARES
+from dale_demo.plasticity.tasks import Task
+
+Measure = Callable[[Experiment, str, RuleState], float]
+EG, GD, CONSTRAINED = Rule("eg"), Rule("gd"), Rule("sign-constrained")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One line of the table.
+
+    Args:
+        name: What is measured.
+        rule: Label of the rule.
+        measure: Takes it from a finished run.
+        expected: The value known from before; None where there is none.
+        form: Format of both numbers.
+    """
+
+    name: str
+    rule: str
+    measure: Measure
+    expected: float | None = None
+    form: str = ".3f"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A task, its rules, and what to read off.
+
+    Args:
+        title: Heading.
+        task: What is learned.
+        rules: By label; a rule without a rate is searched.
+        results: Lines of the table.
+        quick: Takes seconds.
+        largest: Takes minutes and gigabytes.
+    """
+
+    title: str
+    task: Task
+    rules: Mapping[str, Rule]
+    results: Sequence[Result]
+    quick: bool = True
+    largest: bool = False
+
+
+def accuracy(_: Experiment, __: str, state: RuleState) -> float:
+    return state.test_accuracy
+
+
+def share(_: Experiment, __: str, state: RuleState) -> float:
+    return state.relevant_share
+
+
+def flipped(_: Experiment, __: str, state: RuleState) -> float:
+    return state.flipped
+
+
+def met(_: Experiment, __: str, state: RuleState) -> float:
+    return state.cumulative_loss
+
+
+def change_distance(name: str) -> Measure:
+    """KS distance to a normal law, of the change of all weights ("w") or of all ln|w|."""
+
+    def measure(experiment: Experiment, label: str, _: RuleState) -> float:
+        start, end = experiment.start().double(), experiment.weights(label).double()
+        if name == "ln|w|":
+            start, end = start.abs().log(), end.abs().log()
+        return statistics.fit(end - start, "normal").ks
+
+    return measure
+
+
+def skew(experiment: Experiment, label: str, _: RuleState) -> float:
+    return statistics.log_skew(experiment.weights(label))
+
+
+def pruned(amount: float) -> Measure:
+    return lambda experiment, label, _: experiment.pruning((amount,))[label][0]
+
+
+def relevant_inputs(title: str, task: RelevantInputs, rules, expected, quick=True, largest=False):
+    """GD and EG with test accuracy, share of |w| on relevant inputs and share of flipped signs."""
+    measures = {
+        "test accuracy": accuracy,
+        "|w| on relevant inputs": share,
+        "signs flipped": flipped,
+    }
+    return Benchmark(
+        title,
+        task,
+        rules,
+        [
+            Result(name, label, measure, expected.get((name, label)))
+            for label in rules
+            for name, measure in measures.items()
+        ],
+        quick,
+        largest,
+    )
+
+
+def online(inputs: int, relevant: int, gd: float, eg: float, tuned: bool = False) -> Benchmark:
+    """Cumulative loss of GD at 1/(4N) and EG± at 1/U², U = k; or both at the best rates."""
+    options = {"total": float(relevant)}
+    rules = {
+        "GD": Rule("gd", None if tuned else 1 / (4 * inputs)),
+        "EG±": Rule("eg", None if tuned else 1 / relevant**2, options),
+    }
+    how = "best rates" if tuned else "fixed rates"
+    return Benchmark(
+        f"Online regression, N = {inputs}, k = {relevant}, {how}",
+        OnlineRegression(inputs=inputs, relevant=relevant),
+        rules,
+        [
+            Result("cumulative loss", "GD", met, gd, ",.0f"),
+            Result("cumulative loss", "EG±", met, eg, ",.0f"),
+        ],
+        quick=inputs <= 500,
+    )
+
+
+SMALL = RelevantInputs()
+FULL = RelevantInputs(relevant=100, threshold=50, examples=10_000, epochs=30)
+SMALL_EXPECTED = {
+    ("test accuracy", "GD"): 0.758,
+    ("|w| on relevant inputs", "GD"): 0.11,
+    ("signs flipped", "GD"): 0.32,
+    ("test accuracy", "EG"): 0.993,
+    ("|w| on relevant inputs", "EG"): 0.98,
+    ("signs flipped", "EG"): 0.0,
+}
+
+
+def full(inputs: int, gd: float, eg: float) -> Benchmark:
+    expected = {("test accuracy", "GD"): gd, ("test accuracy", "EG"): eg}
+    return relevant_inputs(
+        f"50 of 100 among {inputs:,}, best rates",
+        replace(FULL, inputs=inputs),
+        {"GD": GD, "EG": EG},
+        expected,
+        quick=False,
+        largest=inputs > 2000,
+    )
+
+
+def geometry(start: str) -> Benchmark:
+    """Distances of the change to a normal law; from a log-normal start, those of the reference."""
+    rules = {"GD": Rule("gd", 0.001), "EG": Rule("eg", 0.05)}
+    expected = {("w", "GD"): 0.005, ("ln|w|", "GD"): 0.18, ("w", "EG"): 0.1, ("ln|w|", "EG"): 0.005}
+    results = [
+        Result(f"KS distance, change of {name}", label, change_distance(name))
+        if start == "normal"
+        else Result(f"KS distance, change of {name}", label, change_distance(name), value)
+        for (name, label), value in expected.items()
+    ]
+    if start == "normal":
+        results.append(Result("skew of ln|w| at the end", "EG", skew, -1.56, ".2f"))
+    return Benchmark(f"Geometry, {start} start", CorrelatedRegression(start=start), rules, results)
+
+
+def digits(data: str, signs: str, epochs: int, rates: Mapping[str, float | None]) -> Benchmark:
+    """Accuracy, whole and pruned."""
+    rules = {
+        "GD": Rule("gd", rates["GD"]),
+        "sign-constrained": Rule("sign-constrained", rates["sign-constrained"]),
+        "EG": Rule("eg", rates["EG"]),
+    }
+    measures = [(f"test accuracy, {amount:.0%} pruned", pruned(amount)) for amount in SHARES]
+    return Benchmark(
+        f"Digits, {data}, signs by {signs}, {epochs} epochs",
+        Digits(data=data, signs=signs, epochs=epochs),
+        rules,
+        [
+            *(Result("test accuracy", label, accuracy) for label in rules),
+            *(Result(name, label, measure) for name, measure in measures for label in rules),
+        ],
+        quick=False,
+    )
+
+
+BENCHMARKS = (
+    relevant_inputs(
+        "10 of 20 among 2,000, fixed rates",
+        SMALL,
+        {"GD": Rule("gd", 0.01), "EG": Rule("eg", 1.0)},
+        SMALL_EXPECTED,
+    ),
+    relevant_inputs(
+        "10 of 20 among 2,000, best rates",
+        SMALL,
+        {"GD": GD, "sign-constrained": CONSTRAINED, "EG": EG},
+        {},
+        quick=False,
+    ),
+    full(200, 0.982, 0.983),
+    full(2_000, 0.713, 0.939),
+    full(20_000, 0.662, 0.958),
+    online(100, 3, 300, 80),
+    online(500, 3, 1476, 112),
+    online(2_000, 3, 3724, 139),
+    online(8_000, 3, 5301, 166),
+    online(100, 100, 10_000, 14_672, tuned=True),
+    geometry("log-normal"),
+    geometry("normal"),
+    digits("stored", "columns", 10, {"GD": None, "sign-constrained": None, "EG": None}),
+)
+MNIST = (
+    digits("mnist", "random", 5, {"GD": 0.4, "sign-constrained": 0.4, "EG": 2.0}),
+    digits("mnist", "columns", 5, {"GD": 0.4, "sign-constrained": 0.4, "EG": 2.0}),
+)
+
+
+@click.command(context_settings={"show_default": True})
+@click.option("--quick", is_flag=True, help="Only what takes seconds.")
+@click.option("--largest", is_flag=True, help="Also n = 20,000: minutes, and 1.5 GB.")
+@click.option("--only", default="", help="Only titles that contain this.")
+@click.option("--seeds", default="0,1,2", help="Of data, start and order.")
+@click.option("--device", default="cpu", help="Where to compute.")
+def main(quick: bool, largest: bool, only: str, seeds: str, device: str) -> None:
+    """Print measured values beside the expected ones."""
+    numbers = [int(seed) for seed in seeds.split(",")]
+    chosen = [
+        b
+        for b in (*BENCHMARKS, *(MNIST if os.environ.get("DALE_DATA") else ()))
+        if only in b.title and (b.quick or not quick) and (largest or not b.largest)
+    ]
+    print(f"Seeds {numbers}; {hardware(device)}", flush=True)
+    for benchmark in chosen:
+        measure(benchmark, numbers, device)
+
+
+def measure(benchmark: Benchmark, seeds: Sequence[int], device: str) -> None:
+    """Run a benchmark at every seed and print its table."""
+    print(f"\n### {benchmark.title}\n", flush=True)
+    started, rows, rules = time.monotonic(), [], benchmark.rules
+    for seed in seeds:
+        experiment = Experiment(benchmark.task, rules, seed=seed, device=device)
+        print_trials(experiment)
+        rules = experiment.rules
+        *_, last = experiment.snapshots(2)
+        rows.append([r.measure(experiment, r.rule, last.states[r.rule]) for r in benchmark.results])
+    rates = ", ".join(f"{label} {rule.learning_rate:.3g}" for label, rule in rules.items())
+    print("| result | rule | expected | measured | from | to |\n|---|---|---|---|---|---|")
+    for result, values in zip(benchmark.results, zip(*rows, strict=True), strict=True):
+        print_result(result, values)
+    print(f"\nLearning rates: {rates}. {time.monotonic() - started:.0f} s.", flush=True)
+
+
+def print_result(result: Result, values: Sequence[float]) -> None:
+    """One line: expected, mean, least and greatest over the seeds."""
+    expected = "" if result.expected is None else format(result.expected, result.form)
+    measured = (format(v, result.form) for v in (std.fmean(values), min(values), max(values)))
+    print(f"| {result.name} | {result.rule} | {expected} | {' | '.join(measured)} |")
+
+
+def print_trials(experiment: Experiment) -> None:
+    """The search, one line a rule."""
+    for label, trials in experiment.trials.items():
+        print(f"Search, {label}: {'; '.join(describe(trials))}\n")
+
+
+def describe(trials: Iterable) -> Iterable[str]:
+    for trial in sorted(trials, key=lambda t: t.learning_rate):
+        kind = "" if trial.accuracy is None else f" ({trial.accuracy:.3f})"
+        yield f"{trial.learning_rate:.3g} → {trial.loss:.4g}{kind}"
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    main()
