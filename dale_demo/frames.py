@@ -6,6 +6,7 @@ Pictures are uint8 with channels last, [H, W, C] with C = 1 (grey) or 3 (RGB).
 import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -108,13 +109,13 @@ def _image(picture: Picture) -> Image.Image:
     )
 
 
-def _encode(picture: Picture, **options: object) -> bytes:
+def _encode(picture: Picture, **options: Any) -> bytes:
     buffer = io.BytesIO()
     _image(picture).save(buffer, **options)
     return buffer.getvalue()
 
 
-def _animate(frames: Sequence[Picture], durations: Sequence[int] | int, **options: object) -> bytes:
+def _animate(frames: Sequence[Picture], durations: Sequence[int] | int, **options: Any) -> bytes:
     if not frames:
         raise ValueError("An animation needs at least one frame.")
     first, *rest = map(_image, frames)
