@@ -24,6 +24,8 @@ WINDOW = 4.0
 """Histograms of ln x reach this many standard deviations to either side of the theory's mean."""
 UPPER_TAIL = 1.645
 """Histograms of x reach from 0 to this many standard deviations of ln x: 95 % of the law."""
+BRIGHTEST = 2.1
+"""But never less far than this times exp(m(t)), since data reach 2."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ class Recorder:
         steps: N, intervals of the grid.
         max_frames: At most this many frames are kept, evenly, the first and last among them.
         followed: P, how many pixels' paths are kept.
-        tinted: Colour negative coordinates (for samplers that can cross zero).
+        tinted: For samplers that can cross zero: colour negative coordinates, and let half of
+            the followed pixels be some that cross, as far as there are any.
     """
 
     def __init__(
@@ -143,6 +146,11 @@ class Recorder:
             name: np.stack([_numpy(frame[name]) for frame in self._frames])
             for name in self._frames[0]
         }
+        if self._tinted:
+            batch, height, width, channels = columns["estimates"].shape[1:]
+            usual = self._pixels((batch, channels, height, width))
+            rows = _crossing_first(columns["signs"], usual.numpy())
+            columns |= {name: columns[name][:, rows] for name in ("paths", "signs")}
         return Trajectory(**{k: v.astype(types.get(k, v.dtype)) for k, v in columns.items()})
 
     def _develop(self, step: Step) -> Frame:
@@ -151,8 +159,9 @@ class Recorder:
         y = step.x.abs().log()
         states, estimates = develop(step, self.process, self._tinted)
         log_range = law.log_mean - WINDOW * law.log_std, law.log_mean + WINDOW * law.log_std
-        linear_range = 0.0, math.exp(law.log_mean + UPPER_TAIL * law.log_std)
-        rows = self._pixels(y)
+        upper = math.exp(law.log_mean + UPPER_TAIL * law.log_std)
+        linear_range = 0.0, max(upper, BRIGHTEST * math.exp(drift))
+        rows = slice(None) if self._tinted else self._pixels(tuple(y.shape)).to(y.device)
         return {
             "times": step.t,
             "noise_levels": s,
@@ -167,17 +176,17 @@ class Recorder:
             "linear_range": linear_range,
             "linear_counts": _counts(step.x, *linear_range),
             "paths": y.flatten()[rows],
-            "signs": step.x.flatten()[rows].sign(),
+            "signs": step.x.flatten()[rows].sign().to(torch.int8),
         }
 
-    def _pixels(self, y: Tensor) -> Tensor:
-        """Indices of the followed pixels: spread over the batch and the middle of its pictures."""
-        batch, _, height, width = y.shape
+    def _pixels(self, shape: tuple[int, ...]) -> Tensor:
+        """Indices into [B, C, H, W], spread over the batch and the middle of its pictures."""
+        batch, channels, height, width = shape
         k = torch.arange(self._followed)
         picture = k * batch // self._followed
         row = height // 4 + (k * 5) % (height // 2)
         column = width // 4 + (k * 7) % (width // 2)
-        return ((picture * y.shape[1] * height + row) * width + column).to(y.device)
+        return (picture * channels * height + row) * width + column
 
 
 def develop(
@@ -193,6 +202,14 @@ def record(steps: Iterable[Step], recorder: Recorder) -> Trajectory:
     for step in steps:
         recorder.add(step)
     return recorder.finish()
+
+
+def _crossing_first(signs: NDArray[np.int8], usual: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Replace up to half of the `usual` columns by columns of `signs` [F, M] that change."""
+    crossing = np.flatnonzero((signs != signs[0]).any(0))
+    few = min(len(usual) // 2, len(crossing))
+    picked = crossing[np.linspace(0, len(crossing) - 1, few).round().astype(int)]
+    return np.concatenate([picked, usual[~np.isin(usual, picked)]])[: len(usual)]
 
 
 def _law(process: GeometricBrownianMotion, t: float) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Pictures keep their pixels, their order and their place."""
+"""Pictures against their formulas, and encoded bytes against another reading of them."""
 
 import io
 import math
@@ -9,78 +9,120 @@ import torch
 from PIL import Image
 
 from dale_demo import frames
-from dale_demo.data import positive
+from dale_demo.data import pixels
 from dale_demo.palette import INHIBITORY, rgb
 
 
-def test_without_noise_exposure_is_the_pixels():
-    pixels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
-    shown = frames.expose(positive(pixels).double())
-    torch.testing.assert_close(shown, pixels.permute(0, 2, 3, 1))
+def opened(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)))
 
 
-def test_exposure_follows_drift_and_noise():
-    s, m, w = 3.0, -1.5, 2.0
-    ends = torch.tensor([-w * s, (math.log(2)) / 2, math.log(2) + w * s], dtype=torch.float64) + m
-    shown = frames.expose(ends.exp().reshape(1, 1, 1, 3), m, s, w).flatten().tolist()
-    assert shown == [0, round((2**0.5 - 1) * 255), 255]
-    sharp = frames.expose(ends.exp().reshape(1, 1, 1, 3)).flatten().tolist()
-    assert sharp != shown, "the exposure without noise is another one"
+@pytest.fixture
+def pictures() -> np.ndarray:
+    """Three noisy colour pictures of 5×4."""
+    return np.random.default_rng(0).integers(0, 256, (3, 5, 4, 3), dtype=np.uint8)
 
 
-def test_exposure_ignores_the_sign_and_tint_shows_it():
-    x = torch.tensor([[[[1.5, -1.5]]]], dtype=torch.float64)
+def test_without_noise_the_exposure_shows_the_data_themselves():
+    x = 1 + torch.arange(256, dtype=torch.float64).reshape(1, 1, 16, 16) / 255
     shown = frames.expose(x)
-    assert shown[0, 0, 0] == shown[0, 0, 1]
-    coloured = frames.tint(shown, x < 0)
-    assert coloured[0, 0, 1].tolist() == list(rgb(INHIBITORY))
-    assert coloured[0, 0, 0].tolist() == [int(shown[0, 0, 0])] * 3
+    assert shown.shape == (1, 16, 16, 1)
+    torch.testing.assert_close(shown[0, ..., 0].flatten(), torch.arange(256, dtype=torch.uint8))
+    torch.testing.assert_close(shown.permute(0, 3, 1, 2), pixels(x))
 
 
-def test_grid_keeps_order_row_by_row():
-    pictures = np.arange(1, 7, dtype=np.uint8).reshape(6, 1, 1, 1)
-    sheet = frames.grid(pictures, columns=3, gap=1)
-    assert sheet.shape == (5, 7, 1)
-    assert sheet[1::2, 1::2, 0].tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert sheet.sum() == 21, "gaps are black"
+@pytest.mark.parametrize("noise_level", [0.0, 0.3, 8.0])
+def test_the_exposure_spans_two_noise_levels_around_the_drifted_data(noise_level):
+    drift = -1.5
+    ends = torch.tensor([-2 * noise_level, math.log(2) + 2 * noise_level], dtype=torch.float64)
+    beyond = ends + torch.tensor([-1.0, 1.0])
+    y = drift + torch.cat([ends, beyond])
+    x = y.exp().reshape(1, 1, 1, 4) * torch.tensor([1, -1, -1, 1])
+    shown = frames.expose(x, drift, noise_level)[0, 0, :, 0]
+    assert shown.tolist() == [0, 255, 0, 255]
+
+
+def test_the_exposure_rises_with_the_state():
+    x = torch.linspace(-20, 20, 400, dtype=torch.float64).exp().reshape(1, 1, 20, 20)
+    shown = frames.expose(x, 0.0, 8.0).flatten().int()
+    assert (shown.diff() >= 0).all()
+    assert len(shown.unique()) > 200
+
+
+def test_tint_colours_what_is_negative_and_nothing_else():
+    grey = torch.arange(8, dtype=torch.uint8).reshape(2, 2, 2, 1)
+    negative = torch.zeros(2, 1, 2, 2, dtype=torch.bool)
+    negative[1, 0, 0, 1] = True
+    tinted = frames.tint(grey, negative)
+    assert tinted[1, 0, 1].tolist() == list(rgb(INHIBITORY))
+    tinted[1, 0, 1] = grey[1, 0, 1]
+    torch.testing.assert_close(tinted, grey.expand(2, 2, 2, 3))
+
+
+def test_a_grid_holds_every_picture_in_reading_order(pictures):
+    sheet = frames.grid(pictures, columns=2, gap=1)
+    assert sheet.shape == (2 * 6 + 1, 2 * 5 + 1, 3)
+    for i, (top, left) in enumerate([(1, 1), (1, 6), (7, 1)]):
+        np.testing.assert_array_equal(sheet[top : top + 5, left : left + 4], pictures[i])
+        sheet[top : top + 5, left : left + 4] = 0
+    assert not sheet.any(), "the rest is black"
 
 
 @pytest.mark.parametrize(
-    ("count", "columns"), [(1, 1), (2, 2), (10, 5), (16, 4), (20, 5), (64, 8), (100, 10)]
+    ("count", "columns"), [(1, 1), (2, 2), (5, 3), (10, 5), (16, 4), (20, 5), (50, 10), (64, 8)]
 )
 def test_columns(count, columns):
     assert frames.columns_for(count) == columns
 
 
-def test_side_by_side_and_enlarge():
-    grey = np.full((2, 2, 1), 7, np.uint8)
-    blue = np.zeros((2, 3, 3), np.uint8)
-    both = frames.side_by_side(grey, blue, gap=1)
-    assert both.shape == (2, 6, 3)
-    assert (both[:, :2] == 7).all()
-    large = frames.enlarge(grey, 3)
-    assert large.shape == (6, 6, 1)
+def test_side_by_side_makes_grey_match_colour(pictures):
+    colour, grey = pictures[0], pictures[1, ..., :1]
+    both = frames.side_by_side(grey, colour, gap=3)
+    assert both.shape == (5, 11, 3)
+    np.testing.assert_array_equal(both[:, :4], np.repeat(grey, 3, axis=2))
+    assert not both[:, 4:7].any()
+    np.testing.assert_array_equal(both[:, 7:], colour)
+    assert frames.side_by_side(grey, grey).shape == (5, 16, 1)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_png_is_lossless(channels):
-    picture = np.random.default_rng(0).integers(0, 256, (9, 7, channels), dtype=np.uint8)
-    read = np.asarray(Image.open(io.BytesIO(frames.png_bytes(picture))))
-    np.testing.assert_array_equal(np.atleast_3d(read), picture)
+def test_enlarged_pixels_stay_sharp(pictures):
+    np.testing.assert_array_equal(
+        frames.enlarge(pictures[0], 3), np.kron(pictures[0], np.ones((3, 3, 1), np.uint8))
+    )
+
+
+def test_png_is_lossless_and_grey_stays_grey(pictures):
+    np.testing.assert_array_equal(opened(frames.png_bytes(pictures[0])), pictures[0])
+    grey = pictures[0, ..., :1]
+    np.testing.assert_array_equal(opened(frames.png_bytes(grey)), grey[..., 0])
+
+
+def test_jpeg_keeps_a_single_tinted_pixel():
+    """Colour at full resolution: halved, as is usual, one blue pixel among grey would be lost."""
+    picture = np.full((16, 16, 3), 128, np.uint8)
+    picture[5, 5] = rgb(INHIBITORY)
+    seen = opened(frames.jpeg_bytes(picture, 92)).astype(int)
+    assert np.abs(seen[5, 5] - rgb(INHIBITORY)).max() < 60
+    assert np.abs(seen - picture).mean() < 4
+
+
+@pytest.mark.parametrize(
+    ("encode", "kind"), [(frames.webp_bytes, "WEBP"), (frames.gif_bytes, "GIF")]
+)
+def test_animations_hold_every_frame_for_its_time_and_never_end(encode, kind):
+    shades = [np.full((8, 8, 1), shade, np.uint8) for shade in (0, 100, 200)]
+    animation = Image.open(io.BytesIO(encode(shades, [40, 60, 500])))
+    assert (animation.format, animation.n_frames, animation.info["loop"]) == (kind, 3, 0)
+    times, seen = [], []
+    for k in range(3):
+        animation.seek(k)
+        seen.append(np.asarray(animation.convert("L"))[4, 4])
+        times.append(animation.info["duration"])
+    np.testing.assert_allclose(seen, [0, 100, 200], atol=3)
+    assert times == [40, 60, 500]
 
 
 @pytest.mark.parametrize("encode", [frames.webp_bytes, frames.gif_bytes])
-def test_animations_keep_frames_and_times(encode):
-    shades = [np.full((8, 8, 1), v, np.uint8) for v in (10, 120, 250)]
-    film = Image.open(io.BytesIO(encode(shades, [50, 50, 900])))
-    assert film.n_frames == 3
-    seen, times = [], []
-    for k in range(3):
-        film.seek(k)
-        film.load()
-        seen.append(int(np.asarray(film.convert("L"))[4, 4]))
-        times.append(film.info["duration"])
-    np.testing.assert_allclose(seen, [10, 120, 250], atol=3)
-    assert times == [50, 50, 900]
+def test_an_animation_of_nothing_is_refused(encode):
     with pytest.raises(ValueError, match="at least one frame"):
         encode([])

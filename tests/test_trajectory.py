@@ -1,4 +1,4 @@
-"""A recorded run tells what its steps were."""
+"""What is kept of a run, against what NumPy says of the very steps."""
 
 import io
 from dataclasses import fields
@@ -6,106 +6,173 @@ from dataclasses import fields
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 
-from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, make_grid
-from dale_demo.samplers import SAMPLERS, Step
-from dale_demo.score import log_normal_score
-from dale_demo.trajectory import BINS, Recorder, Trajectory, record
+from dale_demo.frames import expose
+from dale_demo.palette import INHIBITORY, rgb
+from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, uniform_grid
+from dale_demo.samplers import Step, dale_langevin, unconstrained
+from dale_demo.trajectory import Recorder, Trajectory, record
 
-DATA = LogNormal(0.1, 0.2)
-PROCESS = GeometricBrownianMotion(0.3, 1.5)
+DATA = LogNormal(0.1, 0.22)
+PROCESS = GeometricBrownianMotion(mu=0.1, sigma=0.8)
+SHAPE = (3, 1, 8, 8)
 
 
-def steps(sampler: str = "dale-langevin", count: int = 12, pictures: int = 3) -> list[Step]:
-    noise = Noise(0, range(pictures), (1, 12, 12))
+def walk(sampler=dale_langevin, steps: int = 10) -> list[Step]:
+    """Steps of a run with the exact score of log-normal data."""
+    noise = Noise(0, range(SHAPE[0]), SHAPE[1:])
     start = LogNormal.terminal(PROCESS, DATA).sample(noise())
-    grid = make_grid(PROCESS, "uniform", count)
-    score = log_normal_score(PROCESS, DATA)
-    return list(SAMPLERS[sampler](score, start, PROCESS, grid, noise=noise))
+    score = exact_score()
+    return list(sampler(score, start, PROCESS, uniform_grid(PROCESS, steps), noise=noise))
 
 
-def recorder(count: int = 12, **options: object) -> Recorder:
-    return Recorder(PROCESS, DATA, count, **options)
+def exact_score():
+    """h = −1 − (y − mean)/variance, for every coordinate by itself."""
+
+    def score(x, t):
+        mean = DATA.log_mean + PROCESS.log_drift(t)
+        variance = DATA.log_std**2 + PROCESS.noise_level(t) ** 2
+        shape = (-1,) + (1,) * (x.ndim - 1)
+        return -1 - (x.log() - mean.reshape(shape)) / variance.reshape(shape)
+
+    return score
 
 
-def test_every_number_against_the_steps():
-    walk = steps()
-    run = record(walk, recorder())
-    assert len(run) == 13
-    for k, step in enumerate(walk):
-        y = step.x.log().numpy().ravel()
-        assert (run.times[k], run.calls[k]) == (step.t, step.calls)
-        mean, std = stats.norm.fit(y)
-        np.testing.assert_allclose(run.fitted[k], (mean, std), rtol=1e-9)
-        drift, s = (0.3 - 1.5**2 / 2) * step.t, 1.5 * step.t**0.5
-        np.testing.assert_allclose(run.theory[k], (0.1 + drift, np.hypot(0.2, s)), atol=1e-12)
-        counts, _ = np.histogram(y, BINS, run.log_range[k])
-        assert abs(counts - run.log_counts[k]).sum() <= 2, "a value on an edge may go either way"
-        counts, _ = np.histogram(np.exp(y), BINS, run.linear_range[k])
-        assert abs(counts - run.linear_counts[k]).sum() <= 2
+def recorded(steps: list[Step], count: int | None = None, **options) -> Trajectory:
+    return record(iter(steps), Recorder(PROCESS, DATA, count or len(steps) - 1, **options))
 
 
-def test_pictures_are_those_of_the_last_step():
-    walk = steps()
-    run = record(walk, recorder())
-    pixels = ((walk[-1].x - 1).clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-    np.testing.assert_array_equal(run.images, pixels.numpy())
-    np.testing.assert_array_equal(run.states[-1], run.images)
-    sheets = list(run.sheets())
-    assert len(sheets) == 13
-    assert sheets[0].shape[1] > 2 * 12
+@pytest.fixture(scope="module")
+def steps() -> list[Step]:
+    return walk()
 
 
-def test_paths_follow_single_pixels():
-    walk = steps()
-    run = record(walk, recorder(followed=5))
-    flat = np.stack([step.x.log().numpy().ravel() for step in walk])
-    assert run.paths.shape == (13, 5)
+@pytest.fixture(scope="module")
+def crossing() -> list[Step]:
+    """A run whose steps are so long that signs change."""
+    return walk(unconstrained, 4)
+
+
+def test_every_frame_tells_its_step(steps):
+    run = recorded(steps)
+    assert len(run) == 11
+    np.testing.assert_allclose(run.times, np.linspace(1, 0, 11))
+    np.testing.assert_allclose(run.noise_levels, 0.8 * np.sqrt(np.linspace(1, 0, 11)))
+    assert run.calls.tolist() == [step.calls for step in steps]
+    assert not run.crossings.any()
+    for k, step in enumerate(steps):
+        drift = (0.1 - 0.32) * step.t
+        shown = expose(step.x, drift, float(run.noise_levels[k])).numpy()
+        np.testing.assert_array_equal(run.states[k], shown)
+        np.testing.assert_array_equal(run.estimates[k], expose(step.estimate.exp()).numpy())
+
+
+def test_laws_are_those_of_the_process_and_of_the_state(steps):
+    run = recorded(steps)
+    t = run.times
+    np.testing.assert_allclose(run.theory[:, 0], 0.1 + (0.1 - 0.32) * t)
+    np.testing.assert_allclose(run.theory[:, 1] ** 2, 0.22**2 + 0.64 * t)
+    logs = np.stack([step.x.log().numpy() for step in steps]).reshape(11, -1)
+    np.testing.assert_allclose(run.fitted, np.stack([logs.mean(1), logs.std(1)], 1))
+
+
+@pytest.mark.parametrize("axis", ["log", "linear"])
+def test_histograms_agree_with_numpy(steps, axis):
+    run = recorded(steps)
+    ranges, counts = getattr(run, f"{axis}_range"), getattr(run, f"{axis}_counts")
+    for k, step in enumerate(steps):
+        values = (step.x.log() if axis == "log" else step.x).numpy()
+        expected, _ = np.histogram(values, bins=counts.shape[1], range=tuple(ranges[k]))
+        np.testing.assert_array_equal(counts[k], expected)
+        assert counts[k].sum() > 0.8 * values.size
+
+
+def test_the_linear_histogram_always_reaches_the_brightest_pixel():
+    """At t = 0 nothing of a picture may fall out of it."""
+    x = torch.linspace(1, 2, 64, dtype=torch.float64).reshape(1, 1, 8, 8)
+    last = Step(0, 0.0, x, x.log(), torch.zeros(1, dtype=torch.int64), 0)
+    assert recorded([last], count=1).linear_counts.sum() == 64
+
+
+def test_followed_pixels_are_the_same_in_every_frame(steps):
+    run = recorded(steps, followed=5)
+    assert run.paths.shape == run.signs.shape == (11, 5)
+    logs = np.stack([step.x.log().numpy().flatten() for step in steps])
     for path in run.paths.T:
-        assert (abs(flat - path[:, None]) < 1e-12).all(0).any(), "each path is one pixel's"
+        assert (np.abs(logs - path[:, None]).max(0) < 1e-12).sum() == 1
+    assert len(np.unique(run.paths[0])) == 5
     assert (run.signs == 1).all()
 
 
-def test_crossings_show_in_signs_and_colours():
-    walk = steps("unconstrained", count=3, pictures=8)
-    run = record(walk, recorder(3, tinted=True, followed=200))
-    assert run.crossings[-1] > 0, "three coarse steps do cross zero"
-    assert run.crossings[-1] == sum(int(c) for c in walk[-1].crossings)
-    assert run.states.shape[-1] == 3
-    negative = (walk[-1].x < 0)[:, 0].numpy()
-    assert (np.ptp(run.states[-1].astype(int), axis=-1) > 0).astype(bool).tolist() == (
-        negative.tolist()
+@pytest.mark.parametrize(("total", "limit"), [(10, 60), (100, 60), (59, 60), (60, 60), (7, 2)])
+def test_few_frames_are_kept_evenly_and_both_ends_among_them(total, limit):
+    steps = [step_at(k, total) for k in range(total + 1)]
+    run = recorded(steps, max_frames=limit)
+    assert len(run) == min(limit, total + 1)
+    assert (run.times[0], run.times[-1]) == (1.0, 0.0)
+    gaps = -np.diff(run.times) * total
+    assert gaps.max() - gaps.min() < 1.01, "a step more or less at most"
+
+
+def step_at(index: int, total: int) -> Step:
+    x = torch.ones(1, 1, 4, 4, dtype=torch.float64)
+    crossings = torch.zeros(1, dtype=torch.int64)
+    return Step(index, 1 - index / total, x, x.log(), crossings, index)
+
+
+def test_a_stopped_run_keeps_its_last_step_once():
+    recorder = Recorder(PROCESS, DATA, 100, max_frames=11)
+    for index in range(26):
+        recorder.add(step_at(index, 100))
+    assert len(recorder) == 3
+    recorder.keep(step_at(25, 100))
+    recorder.keep(step_at(25, 100))
+    assert recorder.finish().calls.tolist() == [0, 10, 20, 25]
+
+
+def test_a_recorder_without_steps_has_no_trajectory():
+    with pytest.raises(ValueError, match="at least one recorded step"):
+        Recorder(PROCESS, DATA, 5).finish()
+
+
+def test_crossings_are_counted_coloured_and_followed(crossing):
+    run = recorded(crossing, tinted=True)
+    assert run.crossings.tolist() == [step.crossings.sum() for step in crossing]
+    assert run.crossings[-1] > 0
+    for k, step in enumerate(crossing):
+        negative = (step.x < 0).numpy()[:, 0]
+        blue = (run.states[k] == rgb(INHIBITORY)).all(-1)
+        np.testing.assert_array_equal(blue, negative)
+    assert run.paths.shape == (5, 8)
+    assert (run.signs < 0).any(0)[:4].any()
+    values = np.stack([step.x.numpy().flatten() for step in crossing])
+    for path, signs in zip(run.paths.T, run.signs.T, strict=True):
+        own = signs * np.exp(path)
+        assert (np.abs(values - own[:, None]).max(0) < 1e-9).any()
+
+
+def test_where_nothing_crosses_the_usual_pixels_are_followed(steps):
+    np.testing.assert_array_equal(
+        recorded(steps, tinted=True).paths, recorded(steps, tinted=False).paths
     )
 
 
-def test_few_frames_of_many_steps():
-    run = record(steps(count=40), recorder(40, max_frames=10))
-    assert len(run) == 10
-    assert run.times[0] == 1
-    assert run.times[-1] == 0
+def test_sheets_and_images(steps):
+    run = recorded(steps)
+    np.testing.assert_array_equal(run.images, run.estimates[-1])
+    sheets = list(run.sheets())
+    assert len(sheets) == 11
+    np.testing.assert_array_equal(sheets[3][2:10, 2:10], run.states[3, 0])
+    width = sheets[3].shape[1]
+    right = (width + 8) // 2 + 2
+    np.testing.assert_array_equal(sheets[3][2:10, right : right + 8], run.estimates[3, 0])
 
 
-def test_a_stopped_run_ends_where_it_stopped():
-    walk = steps(count=40)
-    kept = recorder(40, max_frames=5)
-    for step in walk[:17]:
-        kept.add(step)
-    kept.keep(walk[16])
-    kept.keep(walk[16])
-    run = kept.finish()
-    assert run.times[-1] == walk[16].t
-    assert len(set(run.times.tolist())) == len(run)
-
-
-def test_nothing_recorded_is_refused():
-    with pytest.raises(ValueError, match="at least one recorded step"):
-        recorder().finish()
-
-
-def test_npz_holds_everything():
-    run = record(steps(), recorder())
+def test_npz_gives_the_trajectory_back(steps):
+    run = recorded(steps)
     with np.load(io.BytesIO(run.npz_bytes())) as arrays:
         again = Trajectory(**arrays)
     for field in fields(Trajectory):
-        np.testing.assert_array_equal(getattr(again, field.name), getattr(run, field.name))
+        before, after = getattr(run, field.name), getattr(again, field.name)
+        np.testing.assert_array_equal(after, before)
+        assert after.dtype == before.dtype
