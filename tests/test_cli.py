@@ -225,6 +225,6 @@ def test_as_a_real_process(network, tmp_path):
     assert good.returncode == 0
     assert good.stdout == ""
     assert "2/2" in good.stderr, "a progress bar on standard error"
-    bad = subprocess.run([*command, "--out", "a.bmp"], capture_output=True, text=True)
+    bad = subprocess.run([*command, "--steps", "x"], capture_output=True, text=True)
     assert (bad.returncode, bad.stdout) == (2, "")
-    assert bad.stderr == "error: Unknown ending of a.bmp; choose from .npz, .png, .webp, .gif.\n"
+    assert bad.stderr == "error: Invalid value for '--steps': 'x' is not a valid integer.\n"
