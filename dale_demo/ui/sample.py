@@ -24,9 +24,9 @@ TAGLINE = (
     "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
 )
 WHAT_YOU_SEE = (
-    "**Left**, the state x, developed like a photograph whose exposure follows the noise. "
-    "**Right**, the network's present estimate of the picture in it. Press play, or drag. "
-    "The sidebar (**»** on a phone) changes everything, and the address keeps it."
+    "One walk from noise to picture, seen twice: the state itself, and the network's guess of the "
+    "picture in it. Press play or drag. The sidebar (**»** on a phone) changes every setting, and "
+    "the page's address keeps them."
 )
 WHY_IT_WORKS = r"""
 $$x \;\leftarrow\; x \circ \exp(\,\cdots)$$
@@ -35,6 +35,9 @@ Every step multiplies each pixel by an exponential, and an exponential is always
 was positive stays positive, at any step size. In ln x the same step is an addition, so noise that
 multiplies is Gaussian there, and log-normal laws come out. The network supplies the direction:
 asked for the clean picture behind the noise, it answers with the score, which leads back to data.
+
+(The *unconstrained* sampler multiplies by 1 + … instead, which can be negative: try it with few
+steps, and see its pixels cross zero.)
 """
 HONEST = (
     "**An honest line.** The paper's settings start from s(T) = 0.8, where the noised pictures "
