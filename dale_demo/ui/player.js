@@ -9,9 +9,11 @@ export default function ({ data, parentElement }) {
   const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
   const { header, sprites } = unpack(bytes);
   const before = players.get(root);
-  if (before?.id === header.id) return;
-  before?.close();
-  players.set(root, new Player(root, header, sprites));
+  if (before?.id !== header.id) {
+    before?.close();
+    players.set(root, new Player(root, header, sprites));
+  }
+  return () => players.get(root).close();
 }
 
 function unpack(bytes) {
@@ -49,7 +51,8 @@ class Player {
         this.bitmaps = bitmaps;
         const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
         this.show(this.last);
-        if (!still && this.last > 0) this.play();
+        if (still || this.last === 0) this.pause();
+        else this.play();
       },
     );
   }
@@ -103,8 +106,8 @@ class Player {
 
   pathsCaption() {
     return this.crossed
-      ? "Above the middle line x > 0, below it x < 0, both on log scales; dots mark where a " +
-          "path changed its sign."
+      ? "Above the middle line x > 0, below it x < 0, both on log scales. A dot marks a change " +
+          "of sign; half of the pixels are picked from those that cross."
       : "On a log axis x = 0 lies infinitely far down: a product of positive factors never " +
           "gets there.";
   }
@@ -240,7 +243,15 @@ function drawLaw(plot, header, k, axis) {
   parts.push(svg("path", { class: "axis", d: `M${box.left} ${box.bottom}H${box.right}` }));
   const ticks = axis === "log" ? logTicks(low, high) : linearTicks(low, high);
   for (const [at, text] of ticks) parts.push(...tick(px(at), box, text));
+  const spike = bars.findIndex((v) => v > scale * 1.001);
+  if (spike >= 0) parts.push(cutOff(px(low + (spike + 1) * width), box, counts[spike] / header.count));
   plot.replaceChildren(...parts);
+}
+
+// What a bar that leaves the plot stands for, beside its cut end.
+function cutOff(x, box, share) {
+  const beside = x < box.right - 60 ? { x: x + 6 } : { x: x - 30, "text-anchor": "end" };
+  return svg("text", { ...beside, y: box.top + 10 }, `↑ ${Math.round(100 * share)} %`);
 }
 
 function densities(axis, mean, std, low, high) {
@@ -291,25 +302,41 @@ function drawPaths(plot, header, k, crossed) {
   parts.push(...verticalTicks(low, high, box, py, crossed));
   parts.push(...noiseTicks(header.levels, box, px));
   header.paths.forEach((path, p) => {
-    parts.push(...onePath(path, header.signs[p], px, py, k, header.colours));
+    parts.push(...onePath(path, header.signs[p], px, py, k, box.top + half, header.colours));
   });
   parts.push(svg("path", { class: "axis", d: `M${px(k)} ${box.top}V${box.bottom}` }));
   plot.replaceChildren(...parts);
 }
 
-function onePath(path, signs, px, py, k, colours) {
-  const at = (i) => `${px(i).toFixed(1)} ${py(path[i], signs[i]).toFixed(1)}`;
-  const line = (count) => `M${Array.from({ length: count }, (_, i) => at(i)).join("L")}`;
-  const stroke = { fill: "none", stroke: colours.state, "stroke-linejoin": "round" };
-  const parts = [svg("path", { ...stroke, d: line(path.length), "stroke-opacity": 0.22 })];
-  parts.push(svg("path", { ...stroke, d: line(k + 1), "stroke-width": 1.6 }));
-  for (let i = 1; i <= k; i++) {
-    if (signs[i] === signs[i - 1]) continue;
-    const cy = (py(path[i], signs[i]) + py(path[i - 1], signs[i - 1])) / 2;
-    parts.push(svg("circle", { cx: (px(i) + px(i - 1)) / 2, cy, r: 4, fill: colours.below }));
-  }
-  parts.push(svg("circle", { cx: px(k), cy: py(path[k], signs[k]), r: 2.6, fill: signs[k] < 0 ? colours.below : colours.state }));
-  return parts;
+function onePath(path, signs, px, py, k, zero, { state, below }) {
+  const points = path.map((y, i) => [px(i), py(y, signs[i])]);
+  const past = trace(points.slice(0, k + 1), signs, zero);
+  const line = (d, stroke, more) => svg("path", { d, stroke, fill: "none", ...more });
+  const both = ([above, under], more) => [line(above, state, more), line(under, below, more)];
+  const [x, y] = points[k];
+  return [
+    ...both(trace(points, signs, zero).lines, { "stroke-opacity": 0.3 }),
+    ...both(past.lines, { "stroke-width": 1.6, "stroke-linejoin": "round" }),
+    ...past.dots.map(([cx, cy]) => svg("circle", { cx, cy, r: 4, fill: below })),
+    svg("circle", { cx: x, cy: y, r: 2.6, fill: signs[k] < 0 ? below : state }),
+  ];
+}
+
+// A path's parts above and below x = 0, and where it passes from one to the other.
+function trace(points, signs, zero) {
+  const lines = ["", ""], dots = [];
+  points.forEach(([x, y], i) => {
+    const part = signs[i] < 0 ? 1 : 0;
+    if (i && signs[i] !== signs[i - 1]) {
+      const [x0, y0] = points[i - 1];
+      const dot = [x0 + ((x - x0) * (zero - y0)) / (y - y0), zero];
+      dots.push(dot);
+      lines[1 - part] += `L${dot}`;
+      lines[part] += `M${dot}`;
+    }
+    lines[part] += `${lines[part] ? "L" : "M"}${x} ${y}`;
+  });
+  return { lines, dots };
 }
 
 function verticalTicks(low, high, box, py, crossed) {

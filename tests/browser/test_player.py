@@ -7,6 +7,8 @@ from playwright.sync_api import Locator, Page, WebSocket, expect
 
 from browser.conftest import wait_idle
 
+pytestmark = pytest.mark.browser
+
 LAST = 10
 MIDDLE_GREY = """canvas => canvas.getContext('2d').getImageData(6, 6, 1, 1).data[0]"""
 
@@ -52,6 +54,17 @@ def test_plays_once_by_itself(address, page):
     expect(root).to_have_attribute("data-frame", str(LAST))
     assert abs(grey(root) - 240) < 4
     assert abs(grey(root, "estimate") - 15) < 4
+
+
+def test_shows_the_end_at_once_to_those_who_want_no_motion(address, page):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(address)
+    root = page.locator("section.player")
+    expect(root).to_have_attribute("data-frame", str(LAST), timeout=60_000)
+    page.wait_for_timeout(300)
+    expect(root).to_have_attribute("data-frame", str(LAST))
+    expect(root).to_have_attribute("data-playing", "false")
+    assert abs(grey(root) - 240) < 4
 
 
 def test_scrubbing_needs_no_server(player, sent):
@@ -104,6 +117,8 @@ def test_crossings_are_counted_and_marked(player):
     readout, dots = player.locator(".readout"), player.locator("svg.plot circle[r='4']")
     expect(readout).to_contain_text("1 sign changed")
     expect(dots).to_have_count(1)
+    (zero,) = player.locator("svg.plot .zero").evaluate_all("all => all.map(e => e.getBBox().y)")
+    assert float(dots.get_attribute("cy")) == pytest.approx(zero)
     expect(player.get_by_text("x = 0", exact=True)).to_be_visible()
     player.focus()
     player.page.keyboard.press("Home")
