@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import click
 import torch
 
-from dale_demo.card import hardware
+from dale_demo.card import hardware, table
 from dale_demo.plasticity import (
     CorrelatedRegression,
     Digits,
@@ -29,6 +29,7 @@ from dale_demo.plasticity import (
     RuleState,
     statistics,
 )
+from dale_demo.plasticity.experiment import Trial
 from dale_demo.plasticity.pruning import SHARES
 from dale_demo.plasticity.tasks import Task
 
@@ -112,7 +113,14 @@ def pruned(amount: float) -> Measure:
     return lambda experiment, label, _: experiment.pruning((amount,))[label][0]
 
 
-def relevant_inputs(title: str, task: RelevantInputs, rules, expected, quick=True, largest=False):
+def relevant_inputs(
+    title: str,
+    task: RelevantInputs,
+    rules: Mapping[str, Rule],
+    expected: Mapping[tuple[str, str], float],
+    quick: bool = True,
+    largest: bool = False,
+) -> Benchmark:
     """GD and EG with test accuracy, share of |w| on relevant inputs and share of flipped signs."""
     measures = {
         "test accuracy": accuracy,
@@ -165,12 +173,16 @@ SMALL_EXPECTED = {
 }
 
 
-def full(inputs: int, gd: float, eg: float) -> Benchmark:
+def full(inputs: int, gd: float, eg: float, rates: Sequence[float] = ()) -> Benchmark:
+    """At the best rates; or at the rates given, which are those that meet the expected values."""
+    rules = {"GD": GD, "EG": EG}
+    if rates:
+        rules = {"GD": Rule("gd", rates[0]), "EG": Rule("eg", rates[1])}
     expected = {("test accuracy", "GD"): gd, ("test accuracy", "EG"): eg}
     return relevant_inputs(
-        f"50 of 100 among {inputs:,}, best rates",
+        f"50 of 100 among {inputs:,}, {'fixed' if rates else 'best'} rates",
         replace(FULL, inputs=inputs),
-        {"GD": GD, "EG": EG},
+        rules,
         expected,
         quick=False,
         largest=inputs > 2000,
@@ -178,18 +190,20 @@ def full(inputs: int, gd: float, eg: float) -> Benchmark:
 
 
 def geometry(start: str) -> Benchmark:
-    """Distances of the change to a normal law; from a log-normal start, those of the reference."""
-    rules = {"GD": Rule("gd", 0.001), "EG": Rule("eg", 0.05)}
+    """KS distances of the change to a normal law; a normal start leaves ln|w| skewed."""
     expected = {("w", "GD"): 0.005, ("ln|w|", "GD"): 0.18, ("w", "EG"): 0.1, ("ln|w|", "EG"): 0.005}
     results = [
-        Result(f"KS distance, change of {name}", label, change_distance(name))
-        if start == "normal"
-        else Result(f"KS distance, change of {name}", label, change_distance(name), value)
+        Result(f"KS distance, change of {name}", label, change_distance(name), value)
         for (name, label), value in expected.items()
     ]
     if start == "normal":
         results.append(Result("skew of ln|w| at the end", "EG", skew, -1.56, ".2f"))
-    return Benchmark(f"Geometry, {start} start", CorrelatedRegression(start=start), rules, results)
+    return Benchmark(
+        f"Geometry, {start} start",
+        CorrelatedRegression(start=start),
+        {"GD": Rule("gd", 0.001), "EG": Rule("eg", 0.05)},
+        results,
+    )
 
 
 def digits(data: str, signs: str, epochs: int, rates: Mapping[str, float | None]) -> Benchmark:
@@ -227,6 +241,7 @@ BENCHMARKS = (
         quick=False,
     ),
     full(200, 0.982, 0.983),
+    full(2_000, 0.713, 0.939, rates=(0.0025, 0.125)),
     full(2_000, 0.713, 0.939),
     full(20_000, 0.662, 0.958),
     online(100, 3, 300, 80),
@@ -266,25 +281,26 @@ def main(quick: bool, largest: bool, only: str, seeds: str, device: str) -> None
 def measure(benchmark: Benchmark, seeds: Sequence[int], device: str) -> None:
     """Run a benchmark at every seed and print its table."""
     print(f"\n### {benchmark.title}\n", flush=True)
-    started, rows, rules = time.monotonic(), [], benchmark.rules
+    started, columns, rules = time.monotonic(), [], benchmark.rules
     for seed in seeds:
         experiment = Experiment(benchmark.task, rules, seed=seed, device=device)
         print_trials(experiment)
         rules = experiment.rules
         *_, last = experiment.snapshots(2)
-        rows.append([r.measure(experiment, r.rule, last.states[r.rule]) for r in benchmark.results])
+        columns.append(
+            [r.measure(experiment, r.rule, last.states[r.rule]) for r in benchmark.results]
+        )
+    rows = map(line, benchmark.results, zip(*columns, strict=True))
+    print(table(("Result", "Rule", "Expected", "Measured", "From", "To"), rows))
     rates = ", ".join(f"{label} {rule.learning_rate:.3g}" for label, rule in rules.items())
-    print("| result | rule | expected | measured | from | to |\n|---|---|---|---|---|---|")
-    for result, values in zip(benchmark.results, zip(*rows, strict=True), strict=True):
-        print_result(result, values)
     print(f"\nLearning rates: {rates}. {time.monotonic() - started:.0f} s.", flush=True)
 
 
-def print_result(result: Result, values: Sequence[float]) -> None:
-    """One line: expected, mean, least and greatest over the seeds."""
+def line(result: Result, values: Sequence[float]) -> tuple[str, ...]:
+    """Name, rule, expected value, and mean, least and greatest over the seeds."""
     expected = "" if result.expected is None else format(result.expected, result.form)
     measured = (format(v, result.form) for v in (std.fmean(values), min(values), max(values)))
-    print(f"| {result.name} | {result.rule} | {expected} | {' | '.join(measured)} |")
+    return result.name, result.rule, expected, *measured
 
 
 def print_trials(experiment: Experiment) -> None:
@@ -293,7 +309,8 @@ def print_trials(experiment: Experiment) -> None:
         print(f"Search, {label}: {'; '.join(describe(trials))}\n")
 
 
-def describe(trials: Iterable) -> Iterable[str]:
+def describe(trials: Iterable[Trial]) -> Iterable[str]:
+    """Rate → validation loss (accuracy)."""
     for trial in sorted(trials, key=lambda t: t.learning_rate):
         kind = "" if trial.accuracy is None else f" ({trial.accuracy:.3f})"
         yield f"{trial.learning_rate:.3g} → {trial.loss:.4g}{kind}"

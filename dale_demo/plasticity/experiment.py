@@ -204,7 +204,8 @@ class Experiment:
         }
         watch = _Watch(self.problem, seed, followed)
         self._learners = {
-            label: _Learner(label, rule, self.problem, watch) for label, rule in self.rules.items()
+            label: _WatchedLearner(label, rule, self.problem, watch)
+            for label, rule in self.rules.items()
         }
 
     @property
@@ -268,7 +269,7 @@ def search(task: Task, rule: Rule, problem: Problem, seed: int) -> Iterator[Tria
     while pending := [k for k in range(centre - MARGIN, centre + MARGIN + 1) if k not in tried]:
         for k in pending:
             rate = task.rates[rule.name] * FACTOR**k
-            tried[k] = _trial(task, replace(rule, learning_rate=rate), problem, seed)
+            tried[k] = _trial(task, rule, rate, problem, seed)
             yield tried[k]
         centre = max(tried, key=lambda k: tried[k].merit)
 
@@ -286,10 +287,10 @@ def best(trials: tuple[Trial, ...]) -> Trial:
     return winner
 
 
-def _trial(task: Task, rule: Rule, problem: Problem, seed: int) -> Trial:
+def _trial(task: Task, rule: Rule, rate: float, problem: Problem, seed: int) -> Trial:
     examples = problem.validation if task.online else problem.train
-    learner = _Learner("search", rule, problem)
-    failed = Trial(rule.learning_rate, math.inf, None if problem.hits is None else 0.0)
+    learner = _Learner("search", replace(rule, learning_rate=rate), problem)
+    failed = Trial(rate, math.inf, None if problem.hits is None else 0.0)
     try:
         for batch in _batches(examples, task, seed):
             learner.learn(batch)
@@ -298,7 +299,7 @@ def _trial(task: Task, rule: Rule, problem: Problem, seed: int) -> Trial:
     loss, accuracy = _evaluate(learner.model, problem, problem.validation)
     if task.online:
         loss = learner.cumulative_loss.item() / len(examples)
-    return Trial(rule.learning_rate, loss, accuracy) if math.isfinite(loss) else failed
+    return Trial(rate, loss, accuracy) if math.isfinite(loss) else failed
 
 
 def _batches(examples: Examples, task: Task, seed: int) -> Iterator[Examples]:
@@ -329,20 +330,18 @@ class _Watch:
 
 
 class _Learner:
-    """One rule, its copy of the network, and what has happened to it."""
+    """One rule and its copy of the network."""
 
-    def __init__(self, label: str, rule: Rule, problem: Problem, watch: _Watch | None = None):
-        self.label, self.rule, self.problem, self.watch = label, rule, problem, watch
+    def __init__(self, label: str, rule: Rule, problem: Problem):
+        self.label, self.rule, self.problem = label, rule, problem
         self.model = copy.deepcopy(problem.start)
         self.optimizer = rule.optimizer(self.model)
         self.steps = 0
-        self.first = _flat(self.model)
-        self.negative = self.first.signbit()
-        self.flips = torch.zeros((), dtype=torch.int64, device=self.first.device)
-        self.cumulative_loss = torch.zeros((), dtype=torch.float64, device=self.first.device)
+        device = problem.train.targets.device
+        self.cumulative_loss = torch.zeros((), dtype=torch.float64, device=device)
 
     def learn(self, batch: Examples) -> None:
-        """One update; counts flips only where somebody watches."""
+        """One update."""
         self.optimizer.zero_grad()
         losses = self.problem.losses(self.model(batch.inputs), batch.targets)
         losses.mean().backward()
@@ -352,10 +351,30 @@ class _Learner:
             raise self._diverged() from error
         self.steps += 1
         self.cumulative_loss += losses.detach().sum()
-        if self.watch is not None:
-            negative = _flat(self.model).signbit()
-            self.flips += (negative ^ self.negative).sum()
-            self.negative = negative
+
+    def _diverged(self) -> DivergedError:
+        return DivergedError(
+            f"{self.label} diverged within {self.steps + 1} steps at learning rate "
+            f"{self.rule.learning_rate:g}; lower it."
+        )
+
+
+class _WatchedLearner(_Learner):
+    """A learner that counts sign changes and can be looked at."""
+
+    def __init__(self, label: str, rule: Rule, problem: Problem, watch: _Watch):
+        super().__init__(label, rule, problem)
+        self.watch = watch
+        self.first = _flat(self.model)
+        self.negative = self.first.signbit()
+        self.flips = torch.zeros((), dtype=torch.int64, device=self.first.device)
+
+    def learn(self, batch: Examples) -> None:
+        """One update, and the sign changes it made; never waits for the device."""
+        super().learn(batch)
+        negative = _flat(self.model).signbit()
+        self.flips += (negative ^ self.negative).sum()
+        self.negative = negative
 
     def observe(self) -> RuleState:
         """Look at the network; waits for the device."""
@@ -382,12 +401,6 @@ class _Learner:
             log_quantiles=_log_quantiles(sample),
             dual_change=_dual_change(first, sample),
             paths=weights[watch.followed].double().numpy(),
-        )
-
-    def _diverged(self) -> DivergedError:
-        return DivergedError(
-            f"{self.label} diverged within {self.steps + 1} steps at learning rate "
-            f"{self.rule.learning_rate:g}; lower it."
         )
 
 

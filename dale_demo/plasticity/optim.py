@@ -243,7 +243,7 @@ class SignConstrainedSGD(_SignPreserving):
 
 
 def _positive(value: float | Tensor) -> bool:
-    return math.isfinite(value) and value > 0
+    return math.isfinite(value) and bool(value > 0)
 
 
 _DOMAINS: dict[str, tuple[Callable[[Any], bool], str]] = {
@@ -351,7 +351,7 @@ def _foreach_adam(
     roots = torch._foreach_sqrt(squares)
     torch._foreach_div_(roots, [(1 - beta2**step).sqrt() for step in steps])
     torch._foreach_add_(roots, eps)
-    directions = torch._foreach_div(means, [1 - beta1**step for step in steps])
+    directions = list(torch._foreach_div(means, [1 - beta1**step for step in steps]))
     torch._foreach_div_(directions, roots)
     return directions
 

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils import prune
 
 from dale_demo.plasticity.tasks import weight_parameters
@@ -35,7 +35,7 @@ def pruned(model: nn.Module, share: float) -> nn.Module:
 
 @torch.no_grad()
 def pruning_curve(
-    model: nn.Module, score: Callable[[nn.Module], Tensor], shares: Sequence[float] = SHARES
+    model: nn.Module, score: Callable[[nn.Module], float], shares: Sequence[float] = SHARES
 ) -> list[float]:
     """The score, for instance the test accuracy, of `model` at each share pruned."""
-    return [float(score(pruned(model, share))) for share in shares]
+    return [score(pruned(model, share)) for share in shares]

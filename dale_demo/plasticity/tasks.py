@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dale_demo.data import load
-from dale_demo.plasticity.layers import DaleLinear, Signs, SplitLinear, log_normal_
+from dale_demo.plasticity.layers import DaleLinear, Signs, Split, SplitLinear, log_normal_
 
 STORED_DIGITS = Path(__file__).with_name("digits.npz")
 TEST_EXAMPLES, VALIDATION_EXAMPLES = 5_000, 1_000
@@ -337,8 +337,8 @@ def weight_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
 def relevant_share(model: nn.Module, relevant: Tensor) -> Tensor:
     """Share of Σ|w| that lies on the relevant inputs [inputs], of a one-layer model, in [0, 1]."""
-    weight = model.weight() if isinstance(model, SplitLinear) else model.weight
-    magnitude = weight.detach().abs()
+    weight: Any = model.weight
+    magnitude = (weight() if isinstance(weight, Split) else weight).detach().abs()
     return magnitude[relevant].sum() / magnitude.sum()
 
 
