@@ -48,6 +48,7 @@ class Player {
     this.listen();
     Promise.all(sprites.map((part) => Promise.all(part.map((blob) => createImageBitmap(blob))))).then(
       (bitmaps) => {
+        if (players.get(root) !== this) return; // another trajectory has come meanwhile
         this.bitmaps = bitmaps;
         const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
         this.show(this.last);
