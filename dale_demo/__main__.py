@@ -113,15 +113,22 @@ def cli() -> None:
 @click.option(
     "--multipliers",
     type=Integers(),
-    default="1,4",
+    default="2,4",
     help="Channels of each level in multiples of width.",
 )
 @click.option("--dropout", default=0.0, help="Share of features dropped.")
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
 @device_option
 @click.option("--compile/--no-compile", "compiled", default=False, help="Compile the network.")
+@click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
 def train(
-    dataset: str, out: str, data_root: str | None, device: str, compiled: bool, **settings: Any
+    dataset: str,
+    out: str,
+    data_root: str | None,
+    device: str,
+    compiled: bool,
+    bf16: bool,
+    **settings: Any,
 ) -> None:
     """Train a network; an unfinished run in --out is continued."""
     from tqdm import tqdm
@@ -133,7 +140,13 @@ def train(
     pictures = data.load(dataset, "train", data_root)
     with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
         for progress in training.train(
-            pictures, out, config, notes=notes, compiled=compiled, cpu=device == "cpu"
+            pictures,
+            out,
+            config,
+            notes=notes,
+            compiled=compiled,
+            bf16=bf16,
+            cpu=device == "cpu",
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)

@@ -138,7 +138,7 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
             training, "m_dsm", lambda score, process, x0, t, z, *a: score(x0, t) * math.nan
         )
     else:
-        monkeypatch.setattr(training, "get_ema_multi_avg_fn", lambda decay: poison)
+        monkeypatch.setattr(training, "ema_update", lambda decay: poison)
     with pytest.raises(ValueError, match="lower learning_rate"):
         run(pictures, tmp_path)
     assert (tmp_path / "model.safetensors").read_bytes() == good
