@@ -43,6 +43,8 @@ from dale_demo.objectives import m_dsm
 from dale_demo.process import seeds_of
 from dale_demo.score import from_denoiser
 
+Tensors = tuple[Tensor, ...] | list[Tensor]
+
 STATE_FILE = "training.safetensors"
 MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
 """Weights, their average and Adam's two moments make four, and something for the header."""
@@ -225,7 +227,7 @@ class _Run:
         bf16: bool,
         cpu: bool,
     ):
-        self.accelerator = Accelerator(cpu=cpu, mixed_precision="bf16" if bf16 else "no")
+        self.accelerator = Accelerator(cpu=cpu)
         world = self.accelerator.num_processes
         if config.batch_size % world or config.batch_size > len(data):
             raise ValueError(
@@ -238,7 +240,8 @@ class _Run:
         self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
         prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
-        self.forward = torch.compile(prepared) if compiled else prepared
+        self.network = torch.compile(prepared) if compiled else prepared
+        self.bf16 = bf16
         self.total_steps = math.ceil(config.images / config.batch_size)
 
     @property
@@ -266,7 +269,7 @@ class _Run:
         x0, labels, t, z = self._batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
-        score = from_denoiser(lambda u, s: self.forward(u, s, labels), paper.PROCESS)
+        score = from_denoiser(lambda u, s: self._denoise(u, s, labels), paper.PROCESS)
         s_d = self.model.config.log_std
         loss = m_dsm(score, paper.PROCESS, x0, t, z, "preconditioned", s_d).mean()
         self.accelerator.backward(loss)
@@ -274,6 +277,10 @@ class _Run:
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.model)
         return loss.detach()
+
+    def _denoise(self, u: Tensor, noise_level: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
+            return self.network(u, noise_level, labels)
 
     def _batch(self, step: int) -> list[Tensor]:
         """This process's rows of the global batch of `step`: x₀, labels, t, z."""
@@ -360,7 +367,7 @@ class _Run:
         return save(plain, {"state": json.dumps(state)})
 
 
-def ema_update(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], None]:
+def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """The update of an exponential average of weights, for torch's `AveragedModel`.
 
     Of n steps it remembers about n/10 at first, and 1/(1 − `decay`) at most, so that a short run
@@ -368,8 +375,8 @@ def ema_update(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor], N
     """
 
     @torch.no_grad()
-    def update(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
-        share = (9 / (10 + count)).clamp_min(1 - decay)
+    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
+        share = (9 / (10 + torch.as_tensor(count))).clamp_min(1 - decay)
         torch._foreach_lerp_(averaged, current, [share] * len(averaged))
 
     return update
