@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     from dale_demo.plasticity.experiment import Experiment, Rule, RuleState, Snapshot, Trial
 
+NAMES = {
+    "gd": "gradient descent",
+    "sign-constrained": "sign-constrained descent",
+    "eg": "exponentiated gradient",
+}
 LAWS = ("normal", "log-normal")
 POTENTIALS = ("2-norm", "3-norm", "entropy")
 SHARES = (0.0, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
@@ -128,14 +133,19 @@ class LearningRecord:
 
     def save(self, file: str | PathLike[str] | BinaryIO) -> None:
         """Write an .npz without pickled objects; `seconds` are not kept."""
-        about = {"task": dict(self.task), "planned": self.planned, "rules": list(self.rules)}
-        about["relevant_paths"] = self.relevant_paths
+        about = {
+            "task": dict(self.task),
+            "planned": self.planned,
+            "relevant_paths": self.relevant_paths,
+            "rules": list(self.rules),
+        }
         arrays = {"steps": self.steps, "epochs": self.epochs, "edges": self.edges}
         for name, rule in self.rules.items():
             rate = {"learning_rate": np.float64(rule.learning_rate), "trials": rule.trials}
             parts = asdict(rule.frames) | ({} if rule.end is None else asdict(rule.end)) | rate
             arrays |= {f"{name}/{key}": value for key, value in parts.items()}
-        np.savez_compressed(file, about=np.array(json.dumps(about)), **arrays)
+        arrays["about"] = np.array(json.dumps(about))
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     def npz_bytes(self) -> bytes:
         """The file as bytes."""
@@ -164,6 +174,17 @@ def _rule(name: str, arrays: Mapping[str, Array]) -> RuleRecord:
         RuleFrames(**part(RuleFrames)),
         RuleEnd(**part(RuleEnd)) if f"{name}/pruned" in arrays else None,
     )
+
+
+def end_of(rule: RuleRecord) -> RuleEnd:
+    """What was measured at the end.
+
+    Raises:
+        ValueError: The training is still going.
+    """
+    if rule.end is None:
+        raise ValueError("The training has not ended; stop it first.")
+    return rule.end
 
 
 # Made from an experiment. ---------------------------------------------------------------------

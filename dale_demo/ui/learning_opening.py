@@ -9,7 +9,7 @@ from dale_demo.learning import LearningRecord, load_record
 from dale_demo.ui.learning_settings import TASKS, Choice, default_choice
 
 FOLDER = Path(__file__).parent
-EG_AND_GD = {"gd": None, "eg": None}
+EG_AND_GD: dict[str, float | None] = {"gd": None, "eg": None}
 
 
 def choice_of(task: str, rules: dict[str, float | None], **sizes: object) -> Choice:

@@ -86,7 +86,7 @@ class Training extends Film {
     const k = this.frame;
     this.readout.textContent =
       `Update ${steps[k].toLocaleString("en")} of ${planned.toLocaleString("en")} · ` +
-      `epoch ${short(epochs[k])}`;
+      `epoch ${Number(epochs[k].toPrecision(3))}`;
     this.panels.forEach((panel, i) => panel.tell(this.data.rules[i], k));
     this.drawPlots();
   }
@@ -105,18 +105,21 @@ class Training extends Film {
 
 // ---- One rule -------------------------------------------------------------------------------
 
-function rulePanel(rule, { measure }) {
+function rulePanel(rule, { measure, relevant }) {
   const law = svg("svg", { class: "law", role: "img", "aria-label": `Histogram of the weights, ${rule.name}` });
   const paths = svg("svg", { class: "paths", role: "img", "aria-label": `Paths of single weights, ${rule.name}` });
+  const some = `${rule.paths.length} weights over training`;
+  const pathsCaption = relevant ? `${some}; thick: on relevant inputs.` : `${some}.`;
   const [score, flips, share] = [number(measure.label), number("sign flips"), number("on relevant inputs")];
   const origin = rule.searched ? "best of search" : "given";
   const numbers = [score, flips, ...(rule.share.at(-1) === null ? [] : [share])];
   flips.root.dataset.testid = "flips";
   const root = element("div", { class: "rule", style: `border-color: ${rule.colour}` },
-    element("div", {}, element("span", { class: "name" }, sentence(rule.name)),
-      element("span", { class: "rate" }, `  η = ${Number(rule.rate.toPrecision(3))}, ${origin}`)),
+    element("div", { class: "name" }, sentence(rule.name),
+      element("span", {}, `η = ${Number(rule.rate.toPrecision(3))}, ${origin}`)),
     element("div", { class: "numbers" }, ...numbers.map((one) => one.root)),
-    law, paths);
+    figure([law], "Weights by size |w|, as shares of all."),
+    figure([paths], pathsCaption));
   const tell = (now, k) => {
     score.say(scoreText(now.measure[k], measure.kind));
     flips.say(now.flips[k].toLocaleString("en"));
@@ -195,7 +198,7 @@ function pathsOf(data, rule, crossed, range) {
   return {
     paths: rule.paths, signs: rule.signs, crossed, range, last,
     zero: "w = 0",
-    marks: (width) => spreadOver(last, width).map((i) => [i, short(data.epochs[i])]),
+    marks: (width) => epochMarks(data, width),
     colours: [data.colours.above, data.colours.below],
     heavy: data.relevant,
     dot: 2.5,
@@ -221,8 +224,7 @@ function drawSeries(plot, data, field, axis, k) {
   const parts = [svg("path", { class: "axis", d: `M${box.left} ${box.top}V${box.bottom}H${box.right}` })];
   for (const [value, label] of axis.ticks)
     parts.push(svg("text", { x: box.left - 6, y: py(value) + 4, "text-anchor": "end" }, label));
-  const marks = spreadOver(last, box.width).map((i) => [i, i === 0 ? "epoch 0" : short(data.epochs[i])]);
-  parts.push(...frameTicks(marks, last, box, px));
+  parts.push(...frameTicks(epochMarks(data, box.width), last, box, px));
   for (const rule of data.rules) {
     const points = rule[field].map((v, i) => (v === null ? null : `${px(i).toFixed(1)} ${py(v).toFixed(1)}`));
     const line = (some, more) => svg("path", {
@@ -235,6 +237,11 @@ function drawSeries(plot, data, field, axis, k) {
   }
   parts.push(svg("path", { class: "axis", d: `M${px(k)} ${box.top}V${box.bottom}` }));
   plot.replaceChildren(...parts);
+}
+
+function epochMarks({ epochs }, width) {
+  return spreadOver(epochs.length - 1, width)
+    .map((i) => [i, i === 0 ? "epoch 0" : `${Number(epochs[i].toPrecision(3))}`]);
 }
 
 function measureAxis({ measure, rules }) {

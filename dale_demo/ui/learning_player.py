@@ -13,16 +13,11 @@ import numpy as np
 import streamlit as st
 
 from dale_demo import palette
-from dale_demo.learning import LAWS, Array, LearningRecord, RuleRecord
+from dale_demo.learning import LAWS, NAMES, Array, LearningRecord, RuleRecord
 from dale_demo.ui.assets import asset
-from dale_demo.ui.learning_settings import NAMES, ONLINE
+from dale_demo.ui.learning_settings import ONLINE
 
 COLOURS = {
-    "eg": palette.EXPONENTIATED,
-    "gd": palette.PLAIN,
-    "sign-constrained": palette.CONSTRAINED,
-}
-SHARED_COLOURS = {
     "above": palette.EXCITATORY,
     "below": palette.INHIBITORY,
     "theory": palette.THEORY,
@@ -68,7 +63,7 @@ def pack(record: LearningRecord) -> dict[str, Any]:
         "bins": [math.log(record.edges[first]), math.log(record.edges[last])],
         "measure": measure(record),
         "songStd": SONG_STD,
-        "colours": SHARED_COLOURS,
+        "colours": COLOURS,
         "rules": [
             _pack_rule(name, rule, record, slice(first, last))
             for name, rule in record.rules.items()
@@ -95,14 +90,12 @@ def _used_bins(record: LearningRecord) -> tuple[int, int]:
     return max(0, int(where[0]) - 1), min(len(used), int(where[-1]) + 2)
 
 
-def _pack_rule(
-    name: str, rule: RuleRecord, record: LearningRecord, bins: slice
-) -> dict[str, Any]:
+def _pack_rule(name: str, rule: RuleRecord, record: LearningRecord, bins: slice) -> dict[str, Any]:
     frames = rule.frames
     paths = frames.paths.T
     return {
         "name": NAMES[name],
-        "colour": COLOURS[name],
+        "colour": palette.RULES[name],
         "rate": rule.learning_rate,
         "searched": rule.searched,
         "counts": frames.counts[:, :, bins].tolist(),

@@ -7,10 +7,10 @@ from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import cast
 
-from dale_demo.learning import LearningRecord, finish, record
+from dale_demo.learning import NAMES, LearningRecord, finish, record
 from dale_demo.plasticity import Experiment, Snapshot, Trial
 from dale_demo.plasticity.experiment import best, search
-from dale_demo.ui.learning_settings import NAMES, Choice
+from dale_demo.ui.learning_settings import Choice
 
 FRAMES = 61
 LEAST_TRIALS = 5

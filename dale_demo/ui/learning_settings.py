@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from dale_demo.learning import NAMES
+
 if TYPE_CHECKING:
     from dale_demo.plasticity import Rule
     from dale_demo.plasticity.tasks import Task
 
 RULES = {"gd": "GD", "sign-constrained": "sign-constrained", "eg": "EG"}
-NAMES = {
-    "gd": "gradient descent",
-    "sign-constrained": "sign-constrained descent",
-    "eg": "exponentiated gradient",
-}
 ONLINE = ("sparse", "dense")
 
 
@@ -42,12 +39,16 @@ class Size:
 
 
 EPOCHS = "Passes over all training examples."
-DRAWN_ONCE = "One example is drawn, answered and learned at a time, so this is also the run's length."
+DRAWN_ONCE = (
+    "One example is drawn, answered and learned at a time, so this is also the run's length."
+)
 TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
     "r-of-k": (
         "Are at least half of the k relevant inputs on? The n − k others say nothing.",
         (
-            Size("inputs", "Inputs n", "Synapses of the neuron.", 2000, (200, 500, 1000, 2000, 5000)),
+            Size(
+                "inputs", "Inputs n", "Synapses of the neuron.", 2000, (200, 500, 1000, 2000, 5000)
+            ),
             Size("relevant", "Relevant inputs k", "How many inputs matter.", 20),
             Size("epochs", "Epochs", EPOCHS, 20, (5, 10, 20, 30, 40)),
         ),
@@ -83,13 +84,19 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "digits": (
-        "Read handwritten digits with two layers of neurons; 1,800 pictures of MNIST to learn from.",
+        "Read handwritten digits with two layers of neurons, from 1,800 pictures of MNIST.",
         (
-            Size("hidden", "Hidden units", "Neurons between pixels and classes.", 100, (20, 50, 100, 200)),
+            Size(
+                "hidden",
+                "Hidden units",
+                "Neurons between pixels and classes.",
+                100,
+                (20, 50, 100, 200),
+            ),
             Size(
                 "signs",
                 "Signs at the start",
-                "By **columns** a neuron is excitatory or inhibitory; **random** is for each weight.",
+                "By **columns** a whole neuron has one sign, by **random** each weight its own.",
                 "columns",
                 ("columns", "random"),
             ),

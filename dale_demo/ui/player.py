@@ -1,7 +1,8 @@
 """The player: a whole trajectory in the browser, to scrub without asking the server.
 
 One blob of bytes goes over: the length of a JSON header (uint32, little-endian), the header, and
-the JPEG sprites, in which the frames' picture grids are tiled. All drawing is in player.js, on top of film.js.
+the JPEG sprites, in which the frames' picture grids are tiled. All drawing is in player.js, on top
+of film.js.
 """
 
 import hashlib
