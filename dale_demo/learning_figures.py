@@ -73,5 +73,5 @@ def trials(record: LearningRecord) -> go.Figure:
                 "symbol": np.where(best[shown], "circle-open-dot", "circle"),
             },
         )
-    figure.update_xaxes(title="learning rate η", type="log")
+    figure.update_xaxes(title="learning rate η", type="log", dtick=1)
     return figure.update_layout(height=360, margin=MARGIN, legend=LEGEND)

@@ -166,15 +166,11 @@ def _keep(learning: Learning, training: "Training") -> None:
 
 
 def _play(learning: Learning) -> None:
+    """The player: of the training that is going, once it has a first frame."""
     training = learning.training
-    if training is None:
-        learning_player(learning.record, key="learning-player", run=learning.run)
-    elif training.record is None:
-        learning_player(
-            learning.record, key="learning-player", run=learning.run, beat=training.beat
-        )
-    else:
-        learning_player(
-            training.record, key="learning-player", run=training.run, beat=training.beat
-        )
-    st.caption(story.account(training.record if training and training.record else learning.record))
+    beat = training.beat if training else None
+    record, run, going = learning.record, learning.run, False
+    if training and training.record:
+        record, run, going = training.record, training.run, True
+    learning_player(record, key="learning-player", run=run, beat=beat)
+    st.caption(story.account(record, going))

@@ -95,7 +95,8 @@ class Training extends Film {
     const { data, frame: k } = this;
     this.toggle.setAttribute("aria-pressed", this.song);
     this.panels.forEach((panel, i) => {
-      drawLaw(panel.law, data, data.rules[i], k, this.laws[i], this.song);
+      const top = this.song ? Math.max(this.laws[i], songTop(data)) : this.laws[i];
+      drawLaw(panel.law, data, data.rules[i], k, top, this.song);
       drawPaths(panel.paths, pathsOf(data, data.rules[i], this.crossed, this.pathRange), k);
     });
     drawSeries(this.measurePlot, data, "measure", measureAxis(data), k);
@@ -179,6 +180,11 @@ function lawCurves(data, rule, k, { low, high, width, px, py, share }, song) {
   both((y, sign) => part(sign) * normal(y, logMean, logStd), "currentColor", false);
   if (song) both((y, sign) => part(sign) * normal(y, logMean, data.songStd), rule.colour, false);
   return parts;
+}
+
+// Share in a bin at the peak of the law of Song et al., were all weights of one sign.
+function songTop({ bins: [low, high], rules, songStd }) {
+  return (1.05 * normal(0, 0, songStd) * (high - low)) / rules[0].counts[0][0].length;
 }
 
 // Share at which bars are cut: what the fullest bins but three reach late in the run.

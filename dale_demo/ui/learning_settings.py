@@ -54,7 +54,8 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "sparse": (
-        "Linear regression in which k of N inputs matter, by EG with split weights (EG±).",
+        "Linear regression in which k of N inputs matter. A weight is a pair w⁺ + w⁻, so that EG "
+        "can reach both signs: EG±.",
         (
             Size("inputs", "Inputs N", "Numbers in an example.", 500, (100, 200, 500, 1000, 2000)),
             Size("relevant", "Relevant inputs k", "How many inputs matter.", 3),
@@ -62,7 +63,7 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "dense": (
-        "Linear regression in which every input matters: gradient descent should win.",
+        "Linear regression in which every input matters; a weight is a pair w⁺ + w⁻.",
         (
             Size("inputs", "Inputs N", "All of them matter.", 100, (20, 50, 100, 200)),
             Size("trials", "Examples", DRAWN_ONCE, 2000, (500, 1000, 2000, 5000)),

@@ -41,12 +41,14 @@ ABOUT_FITS = """
 
 All laws were fitted to the weights they are compared with, so these are distances, not tests.
 """
-FIT_HEAD = (
-    "rule",
-    "ln\\|w\\|, mean ± s.d.",
-    "KS: log-normal, normal",
-    "A²/n: log-normal, normal",
+FIT_ROWS = (
+    "ln\\|w\\|: mean ± s.d.",
+    "KS to log-normal",
+    "KS to normal",
+    "A²/n to log-normal",
+    "A²/n to normal",
     "likelihood, nats a weight",
+    "its z",
     "skew of ln\\|w\\|",
 )
 ABOUT_QUANTILES = (
@@ -79,20 +81,19 @@ $$\varphi(w) = \sum |w|\,\ln|w|, \qquad \nabla\varphi(w) = \operatorname{sign}(w
 Adding to ∇φ(w) is adding to ln|w|, and so multiplying w by an exponential, which is positive: the
 sign stays, at any step size. Random steps that add up in ln|w| make it normal, and w log-normal.
 """
+EG_STEP = r"w \leftarrow w \circ \exp(-\eta\,\operatorname{sign}(w) \circ d)"
+LANGEVIN_STEP = (
+    r"x \leftarrow x \circ \exp\big(\sigma^2\delta\, h - (\mu - \tfrac32\sigma^2)\,\delta"
+    r" + a\,\sigma\sqrt\delta\, z\big)"
+)
 STEPS = (
     ("", "exponentiated gradient", "Dale–Langevin"),
     ("moves", "a weight w ≠ 0, over training", "a pixel x > 0, from noise to picture"),
-    (
-        "step",
-        r"$w \leftarrow w \circ \exp(-\eta\,\operatorname{sign}(w) \circ d)$",
-        r"$x \leftarrow x \circ \exp(\sigma^2\delta\,h - (\mu - \tfrac32\sigma^2)\,\delta"
-        r" + a\sigma\sqrt\delta\,z)$",
-    ),
     ("adds to", r"$\operatorname{sign}(w)\,(\ln\lvert w\rvert + 1)$", r"$\ln x + 1$"),
     ("step size", r"$\eta$", r"$\sigma^2\delta$"),
-    ("pull", r"$-d$, with $d = \nabla_w L$", r"$1 + h = \nabla_y \ln p_Y$, with $y = \ln x$"),
-    ("drift", "none", r"$-(\mu - \tfrac12\sigma^2)\,\delta$, undoing that of the noise"),
-    ("noise", "only the choice of examples", r"$a\sigma\sqrt\delta\,z$, normal in ln x"),
+    ("pull", r"$-d = -\nabla_w L$", r"$1 + h = \nabla_{\ln x} \ln p$"),
+    ("drift", "none", r"$-(\mu - \tfrac12\sigma^2)\,\delta$"),
+    ("noise", "none added", r"$a\,\sigma\sqrt\delta\,z$"),
     ("never", "takes w through zero", "takes x to zero"),
 )
 DIFFERENCE = r"""
@@ -129,26 +130,32 @@ def tell(record: LearningRecord) -> None:
     _search(record)
     st.header("Why it works", divider="gray")
     st.markdown(MIRROR)
+    for equation in (EG_STEP, LANGEVIN_STEP):
+        st.latex(equation)
     st.markdown(_table(STEPS[0], STEPS[1:]))
     st.markdown(DIFFERENCE)
     st.header("Honest limits", divider="gray")
     _limits()
 
 
-def account(record: LearningRecord) -> str:
-    """How a training was made, in one line."""
-    task = dict(record.task)
-    name, seed = task.pop("name"), task.pop("seed")
+def account(record: LearningRecord, going: bool = False) -> str:
+    """How a training was made, or is being made, in one line."""
+    sizes = dict(record.task)
+    name, seed = sizes.pop("name"), sizes.pop("seed")
     labels = {size.name: size.label for size in TASKS[name][1]}
-    sizes = ", ".join(f"{labels[key]} {value}" for key, value in task.items())
-    origin = "Stored run" if record.seconds is None else f"Trained in {record.seconds:.1f} s"
+    told = ", ".join(f"{labels[key]} {value}" for key, value in sizes.items())
+    return f"{_origin(record, going)} the task *{name}*: {told}, seed {seed}."
+
+
+def _origin(record: LearningRecord, going: bool) -> str:
     step = int(record.steps[-1])
-    end = (
-        f"**stopped at update {step:,}** of {record.planned:,}"
-        if record.stopped
-        else f"{step:,} updates"
-    )
-    return f"{origin} of the task *{name}*: {sizes}; {end}, seed {seed}."
+    if going:
+        return "In training on"
+    if record.stopped:
+        return f"Training **stopped at update {step:,}** of {record.planned:,} on"
+    if record.seconds is None:
+        return f"Stored training, {step:,} updates on"
+    return f"Trained in {record.seconds:.1f} s, {step:,} updates on"
 
 
 def trials_so_far(trials: Mapping[str, Sequence["Trial"]]) -> None:
@@ -163,20 +170,22 @@ def trials_so_far(trials: Mapping[str, Sequence["Trial"]]) -> None:
 
 
 def _fits(record: LearningRecord) -> None:
-    st.markdown(_table(FIT_HEAD, [_fit_row(name, rule) for name, rule in record.rules.items()]))
+    head = ("", *(RULES[name] for name in record.rules))
+    columns = [_fit_column(rule) for rule in record.rules.values()]
+    st.markdown(_table(head, list(zip(FIT_ROWS, *columns, strict=True))))
     with st.expander("What these numbers mean"):
         st.markdown(ABOUT_FITS)
 
 
-def _fit_row(name: str, rule: RuleRecord) -> tuple[str, ...]:
+def _fit_column(rule: RuleRecord) -> tuple[str, ...]:
     (_, _, normal_ks, normal_a), (mean, std, ks, a) = rule.frames.fits[-1]
     end = end_of(rule)
     return (
-        NAMES[name],
         f"{mean:.2f} ± {std:.2f}",
-        _pair(ks, normal_ks),
-        _pair(a, normal_a),
-        f"{end.likelihood[0]:+.2f} (z = {end.likelihood[1]:.1f})",
+        *_pair(ks, normal_ks),
+        *_pair(a, normal_a),
+        f"{end.likelihood[0]:+.2f}",
+        f"{end.likelihood[1]:.1f}",
         f"{end.log_skew[1]:+.2f}",
     )
 
@@ -197,7 +206,7 @@ def _dual(record: LearningRecord) -> None:
         distances = rule.frames.dual_change[-1]
         least = distances.min()
         rows.append(
-            (NAMES[name], *(f"**{d:.3f}**" if d == least else f"{d:.3f}" for d in distances))
+            (RULES[name], *(f"**{d:.3f}**" if d == least else f"{d:.3f}" for d in distances))
         )
     formulas = {"2-norm": "½ w²", "3-norm": "⅓ \\|w\\|³", "entropy": "\\|w\\| ln\\|w\\|"}
     st.markdown(ABOUT_DUAL)
@@ -258,7 +267,7 @@ def _rate(rule: RuleRecord) -> str:
 def _trial_rows(record: LearningRecord) -> list[tuple[str, ...]]:
     return [
         (
-            NAMES[name],
+            RULES[name],
             f"**{rate:.3g}**" if rate == rule.learning_rate else f"{rate:.3g}",
             f"{loss:.4g}",
             "" if math.isnan(accuracy) else f"{accuracy:.1%}",
@@ -318,10 +327,10 @@ def _chart(figure: Any, key: str) -> None:
     st.plotly_chart(figure, width="stretch", key=key, config={"displaylogo": False})
 
 
-def _pair(first: float, second: float) -> str:
+def _pair(first: float, second: float) -> tuple[str, str]:
     """Two distances, the smaller in bold."""
     texts = f"{first:.3f}", f"{second:.3f}"
-    return f"**{texts[0]}**, {texts[1]}" if first < second else f"{texts[0]}, **{texts[1]}**"
+    return (f"**{texts[0]}**", texts[1]) if first < second else (texts[0], f"**{texts[1]}**")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
