@@ -1,10 +1,14 @@
 """The page Dale's law: exponentiated gradient beside gradient descent, live."""
 
+import sys
+import threading
 import time
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.learning import LearningRecord
 from dale_demo.ui import learning_story as story
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 
 HEAD_START = 0.5
 """Seconds by which the first picture goes ahead of the many scripts that widgets load."""
+TRAINING = "dale_demo.ui.learning_run"
+"""Module that imports PyTorch, which nothing else on this page needs."""
 SLICE = 0.4
 """Seconds of training between two pictures."""
 
@@ -73,15 +79,24 @@ def _choose(learning: Learning) -> None:
         learning.choice = controls()
 
 
-def _check(learning: Learning, remark: st.delta_generator.DeltaGenerator) -> None:
+def _check(learning: Learning, remark: DeltaGenerator) -> None:
     """Say what does not go together, or that the settings are not those of the picture."""
+    if not _differs(learning.choice, learning.record):
+        _warm_up()
+        return
     try:
         learning.choice.build()
     except ValueError as error:
         remark.warning(str(error))
         return
-    if learning.training is None and _differs(learning.choice, learning.record):
+    if learning.training is None:
         remark.caption("Press **Run** to see these settings.")
+
+
+def _warm_up() -> None:
+    """Import what a run needs, seconds once in a process, while the visitor looks around."""
+    if TRAINING not in sys.modules:
+        threading.Thread(target=import_module, args=(TRAINING,), daemon=True).start()
 
 
 def _differs(choice: Choice, record: LearningRecord) -> bool:
