@@ -88,7 +88,7 @@ def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: 
     """
     view, progress = st.empty(), st.empty()
     steps = run(checkpoint, settings)
-    with kept.run(), _place(progress), _recorded(name, checkpoint, settings, kept) as watch:
+    with kept.run(), place(progress), _recorded(name, checkpoint, settings, kept) as watch:
         drawn = 0.0
         for step in steps:
             watch.see(step)
@@ -116,7 +116,7 @@ def network_calls(calls: int, settings: SamplingSettings) -> int:
 
 
 @contextmanager
-def _place(line: DeltaGenerator) -> Iterator[None]:
+def place(line: DeltaGenerator) -> Iterator[None]:
     """Hold a place for the length of the block, after telling the visitor who is before them."""
     with LINE.visit() as visit:
         while ahead := visit.ahead:
