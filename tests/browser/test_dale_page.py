@@ -13,7 +13,7 @@ HERE = Path(__file__).parent
 LAST = 60
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
-LONG = "r-of-k-inputs=5000&r-of-k-epochs=40"
+LONG = "r-of-k-epochs=40"
 GIVEN = "eta-gd=0.01&eta-eg=1&eta-sign-constrained=0.01"
 
 
