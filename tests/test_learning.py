@@ -4,6 +4,7 @@ import json
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
 import numpy as np
@@ -265,6 +266,17 @@ def test_slices_come_to_the_same_as_one_go(small):
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 5
     assert training.beat == len(lengths)
+    same(training.record, small)
+
+
+def test_two_threads_of_a_session_take_turns(small):
+    """A click during a slice starts a second thread before the first has ended."""
+    training = Training(SMALL)
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(40):
+            for slice_ in [pool.submit(training.advance, 0.002) for _ in range(4)]:
+                slice_.result()
+    training.advance(math.inf)
     same(training.record, small)
 
 

@@ -139,8 +139,8 @@ def _buttons(learning: Learning) -> None:
 
 def _start(learning: Learning) -> None:
     """Begin a training with the settings as they are; nothing shown is lost if they do not fit."""
-    with st.spinner("Loading PyTorch …"):
-        from dale_demo.ui.learning_run import Training
+    from dale_demo.ui.learning_run import Training
+
     learning.remark = ""
     try:
         learning.training = Training(learning.choice)

@@ -10,13 +10,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     before?.close();
     players.set(root, new Training(root, data));
   }
-  const player = players.get(root);
-  if (data.beat !== null && data.beat !== player.asked) {
-    player.asked = data.beat;
-    setTriggerValue("more", data.beat);
-  }
+  if (data.beat !== null) players.get(root).ask(data.beat, () => setTriggerValue("more", data.beat));
   return () => players.get(root).close();
 }
+
+const POLL = 30;
 
 class Training extends Film {
   constructor(root, data) {
@@ -45,6 +43,25 @@ class Training extends Film {
     if (!following || this.timer) return this.show(this.frame);
     if (this.still) this.show(this.last);
     else this.play();
+  }
+
+  // Ask for more, once a beat, when the page's script has come to its end: a request would cut it
+  // short.
+  ask(beat, send) {
+    if (this.asked === beat) return;
+    this.asked = beat;
+    const app = document.querySelector("[data-test-script-state]");
+    const look = () => {
+      if (this.asked !== beat) return;
+      if (app?.dataset.testScriptState === "running") this.waiting = setTimeout(look, POLL);
+      else send();
+    };
+    this.waiting = setTimeout(look, POLL);
+  }
+
+  close() {
+    clearTimeout(this.waiting);
+    super.close();
   }
 
   build() {

@@ -1,9 +1,9 @@
 """The learning player: rules side by side over the time of training, scrubbed in the browser.
 
 One JSON object goes over, with the histograms cut to the bins that are ever used; all drawing is
-in learning_player.js, on top of film.js. While a run goes, the browser asks for more as soon as
-it has drawn what it got: so nothing is sent faster than it can be shown, and a closed tab ends
-the run by itself.
+in learning_player.js, on top of film.js. While a run goes, the browser asks for more once it has
+drawn what it got and the page's script has ended: so nothing is sent faster than it can be shown,
+no script is cut short, and a closed tab ends the run by itself.
 """
 
 import math

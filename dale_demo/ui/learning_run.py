@@ -1,6 +1,7 @@
 """A training that is advanced a slice of time at a time, and can be left at any moment."""
 
 import math
+import threading
 import time
 import uuid
 from collections.abc import Generator, Iterator
@@ -46,6 +47,8 @@ class Training:
         self._experiment: Experiment | None = None
         self._seconds = 0.0
         self._work = self._go()
+        # A click starts a new thread while the old one is still at work on its slice.
+        self._alone = threading.Lock()
 
     def advance(self, seconds: float) -> None:
         """Work for about so long, to the end of a snapshot or a few steps of a search.
@@ -53,21 +56,23 @@ class Training:
         Raises:
             ValueError: A rule diverged, or no learning rate works.
         """
-        self.beat += 1
-        began = time.monotonic()
-        for _ in self._work:
-            if time.monotonic() - began > seconds:
-                break
-        else:
-            self.done = True
-        self._seconds += time.monotonic() - began
-        self._gather()
+        with self._alone:
+            self.beat += 1
+            began = time.monotonic()
+            for _ in self._work:
+                if time.monotonic() - began > seconds:
+                    break
+            else:
+                self.done = True
+            self._seconds += time.monotonic() - began
+            self._gather()
 
     def stop(self) -> None:
         """End here, and measure what is there; of a run without two snapshots nothing is kept."""
-        self._work.close()
-        self.done = True
-        self._gather()
+        with self._alone:
+            self._work.close()
+            self.done = True
+            self._gather()
 
     @property
     def progress(self) -> float:

@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 LAST = 60
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
+LONG = "r-of-k-epochs=40"
 GIVEN = "eta-gd=0.01&eta-eg=1&eta-sign-constrained=0.01"
 
 
@@ -124,9 +125,8 @@ def test_a_search_shows_its_trials(address, page):
 
 
 def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, page):
-    visit(page, f"{address}/?r-of-k-epochs=40&{GIVEN}")
+    visit(page, f"{address}/?{LONG}&{GIVEN}")
     press(page, "Run")
-    page.wait_for_function("document.querySelector('.st-key-halt')")
     expect(page.get_by_text("In training on")).to_be_visible()
     seed = page.get_by_test_id("stSidebar").get_by_role("spinbutton", name="Seed")
     seed.fill("1")
@@ -146,10 +146,10 @@ def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, p
 
 
 def test_who_looks_back_during_a_run_is_left_there(address, page):
-    visit(page, f"{address}/?r-of-k-epochs=40&{GIVEN}")
+    visit(page, f"{address}/?{LONG}&{GIVEN}")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
-    page.wait_for_function("document.querySelector('.st-key-halt')")
+    expect(player(page)).not_to_have_attribute("data-frames", "1")
     player(page).focus()
     page.keyboard.press("Home")
     expect(player(page)).not_to_have_attribute("data-frames", str(frames(page)))
