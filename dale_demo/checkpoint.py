@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import textwrap
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -237,7 +238,7 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor])
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, then rename, so that a reader sees the old or the new file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
