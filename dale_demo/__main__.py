@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dale_demo import hub_commands
+
 if TYPE_CHECKING:
     import torch
 
@@ -53,7 +55,9 @@ data_root_option = click.option(
     help="Where the torchvision sets live.",
 )
 checkpoint_option = click.option(
-    "--checkpoint", default="mnist", help="Name of a bundled network, or a folder."
+    "--checkpoint",
+    default="mnist",
+    help="Name of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.",
 )
 
 SAMPLING_OPTIONS = (
@@ -99,7 +103,7 @@ def sampling_options(command: Command) -> Command:
     no_args_is_help=False,
 )
 def cli() -> None:
-    """Train, sample and measure multiplicative diffusion models."""
+    """Train, sample, measure and share multiplicative diffusion models."""
 
 
 @cli.command()
@@ -206,6 +210,7 @@ def evaluate(
 
     if json_file:
         _check_folder(json_file)
+    home = find_checkpoint(checkpoint) if update_card else None
     loaded = _load(checkpoint, device)
     folder = classifier or evaluation.find_classifier(loaded.config.dataset)
     judge = evaluation.load_classifier(folder, _device(device))
@@ -217,8 +222,8 @@ def evaluate(
     if json_file:
         text = json.dumps({"checkpoint": checkpoint} | record, indent=2, ensure_ascii=False)
         write_atomically(json_file, (text + "\n").encode())
-    if update_card:
-        add_evaluation(find_checkpoint(checkpoint), record)
+    if home:
+        add_evaluation(home, record)
     result = record["class_accuracy"]
     low, high = result["interval"]
     click.echo(
@@ -255,6 +260,10 @@ def train_classifier(
     config = replace(classifier.config, training=notes, metrics=metrics)
     evaluation.save_classifier(out, classifier, config)
     click.echo(f"Test accuracy {accuracy.value:.2%}; wrote {out}.")
+
+
+for command in (hub_commands.push, hub_commands.pull, hub_commands.space):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -294,9 +303,14 @@ def _notes(device: str) -> dict[str, Any]:
 
 
 def _load(name: str, device: str) -> "Checkpoint":
-    from dale_demo.checkpoint import find_checkpoint, load_checkpoint
+    """Find a network, load it, and say where it came from if that was not here."""
+    from dale_demo.checkpoint import load_checkpoint
+    from dale_demo.hub import resolve
 
-    return load_checkpoint(find_checkpoint(name), _device(device))
+    found = resolve(name)
+    if found.commit:
+        click.echo(found.account, err=True)
+    return load_checkpoint(found.folder, _device(device))
 
 
 def _check_folder(file: Path) -> None:

@@ -150,12 +150,17 @@ def load_config(folder: Path | str) -> CheckpointConfig:
 def read_config(folder: Path | str) -> str:
     """Read the text of a folder's config.json within the size limit; raises CheckpointError."""
     path = Path(folder) / CONFIG_FILE
+    if not path.exists() and not Path(folder).is_file():
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.")
+    return read_text(path, MAX_CONFIG_BYTES)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Read a text file of at most `max_bytes`; raises CheckpointError."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_CONFIG_BYTES >> 20} MiB.")
+        if path.stat().st_size > max_bytes:
+            raise CheckpointError(f"{path} is larger than {max_bytes >> 20} MiB.")
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} cannot be read: {one_line(error)}.") from error
 

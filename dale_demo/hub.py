@@ -168,6 +168,15 @@ def offered() -> list[str]:
     return [name for line in lines for name in line.replace(",", " ").split()]
 
 
+def is_hub_name(text: str) -> bool:
+    """Whether it reads as OWNER/NAME[@REVISION]."""
+    try:
+        HubName.parse(text)
+    except HubError:
+        return False
+    return True
+
+
 def _same(path: Path, files: Mapping[str, Path]) -> bool:
     """Whether `path` is one of `files` already."""
     source = files.get(path.name)

@@ -31,7 +31,7 @@ class Repository:
     """Commits, oldest first, and where the branches stand."""
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
-    branches: dict[str, str | None] = field(default_factory=lambda: {"main": None})
+    branches: dict[str, str] = field(default_factory=dict)
     private: bool = False
     gated: bool = False
     created_as: dict = field(default_factory=dict)
@@ -143,8 +143,6 @@ class Handler(BaseHTTPRequestHandler):
         if action == "commit":
             return self._commit(kind, repo_id, repository, revision, body)
         found = repository.at(revision)
-        if found is None and action == "revision" and repository.branches.get("main", 1) is None:
-            return self._json({"id": repo_id, "sha": None, "siblings": []})
         if found is None:
             return self._fail(404, "RevisionNotFound")
         oid, files = found
@@ -168,13 +166,15 @@ class Handler(BaseHTTPRequestHandler):
             return self._fail(401)
         kind = "spaces" if asked.get("type") == "space" else "models"
         repo_id = f"{asked['organization']}/{asked['name']}"
+        prefix = "spaces/" if kind == "spaces" else ""
+        link = {"url": f"{self.hub.address}/{prefix}{repo_id}"}
         if (kind, repo_id) in self.hub.repositories:
-            return self._fail(409)
+            return self._send(json.dumps(link).encode(), status=409)
         repository = self.hub.repository(repo_id, kind)
         repository.private = asked.get("private", asked.get("visibility") == "private")
         repository.created_as = asked
-        prefix = "spaces/" if kind == "spaces" else ""
-        return self._json({"url": f"{self.hub.address}/{prefix}{repo_id}"})
+        repository.commit({".gitattributes": b"*.safetensors filter=lfs\n"})
+        return self._json(link)
 
     def _commit(
         self, kind: str, repo_id: str, repository: Repository, branch: str, body: bytes
