@@ -16,8 +16,9 @@ COPY --chown=user requirements.txt .
 RUN pip install --user -r requirements.txt
 COPY --chown=user . .
 
-# A Space shows the app in a frame of another site, which sends cookies of this kind only.
-ENV STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none
+# A Space shows the app in a frame of another site, from which browsers send no cookies, so that a
+# token in one refuses every upload. There is no log-in here that a forged request could abuse.
+ENV STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION=false
 EXPOSE 8501
 HEALTHCHECK --start-period=60s CMD ["python", "-c", \
     "import urllib.request as web; web.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]

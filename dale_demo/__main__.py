@@ -309,7 +309,7 @@ def _load(name: str, device: str) -> "Checkpoint":
 
     found = resolve(name)
     if found.commit:
-        click.echo(found.account, err=True)
+        click.echo(f"{name}: {found.account}", err=True)
     return load_checkpoint(found.folder, _device(device))
 
 

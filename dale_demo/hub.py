@@ -106,10 +106,10 @@ class Resolved:
         """Where the network came from, in one plain sentence."""
         if self.commit is None:
             return "Bundled with the app." if self.origin == "bundled" else "Read from a folder."
-        source = f"{self.repo_id} on the Hugging Face Hub at commit {self.commit[:7]}"
+        commit = f"the Hugging Face Hub at commit {self.commit[:7]}"
         if self.origin == "downloaded":
-            return f"Downloaded: {source}."
-        return f"From the cache: {source}{self.doubt and f'; newer ones unknown: {self.doubt}'}."
+            return f"Downloaded from {commit}."
+        return f"From the cache of {commit}{self.doubt and f'; newer ones unknown: {self.doubt}'}."
 
 
 def resolve(name: str, *, public: bool = False) -> Resolved:

@@ -40,7 +40,7 @@ def pull(repo_id: str, folder: Path | None) -> None:
     name = hub.HubName.parse(repo_id)
     folder = folder or BUNDLED / name.repo_id.split("/")[1]
     found = hub.pull(name, folder)
-    click.echo(f"{found.account} Wrote {folder}.")
+    click.echo(f"{name}: {found.account} Wrote {folder}.")
 
 
 @click.command()

@@ -95,9 +95,10 @@ def _network() -> tuple[str, Path]:
     found = find(name)
     network = found.network
     if found.problem:
-        st.warning(f"{plain(found.problem)} The network *{network.name}* takes its place.")
+        problem = plain(found.problem).rstrip(".")
+        st.warning(f"{problem}; the bundled network *{network.name}* takes its place.")
     elif network.url:
-        st.caption(f"{plain(network.account)} [Its page]({network.url}).")
+        st.caption(f"{plain(network.account)} [See it there]({network.url}).")
     return network.name, network.folder
 
 

@@ -29,7 +29,7 @@ def test_push_and_pull(hub, logged_in, network, tmp_path, monkeypatch):
     assert link == f"{hub.address}/ann/net/tree/{commit}"
     printed = invoke("pull", "ann/net", tmp_path / "copy")
     assert printed == (
-        f"Downloaded: ann/net on the Hugging Face Hub at commit {commit[:7]}. "
+        f"ann/net: Downloaded from the Hugging Face Hub at commit {commit[:7]}. "
         f"Wrote {tmp_path / 'copy'}.\n"
     )
     assert files_of(tmp_path / "copy") == files_of(network)
@@ -48,7 +48,7 @@ def test_sampling_from_the_hub(hub, commits, tmp_path):
     commit = next(commits)
     out = tmp_path / "a.npz"
     printed = invoke("sample", "--checkpoint", "ann/net", "--steps", 2, "--out", out)
-    assert f"Downloaded: ann/net on the Hugging Face Hub at commit {commit[:7]}." in printed
+    assert f"ann/net: Downloaded from the Hugging Face Hub at commit {commit[:7]}." in printed
     with np.load(out) as data:
         assert data["images"].shape == (16, 8, 8)
 
@@ -76,10 +76,6 @@ def test_as_real_processes(hub, commits, network, tmp_path, process):
     pulled = process("pull", "bob/net", tmp_path / "copy")
     assert (pulled.returncode, pulled.stderr) == (0, "")
     assert files_of(tmp_path / "copy") == files_of(network)
-    refused = process("push", network, "bob/other", HF_TOKEN="hf_wrong")
-    assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("error: The Hub refuses bob/other: log in")
-    assert refused.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_a_typed_name_is_fetched_and_sampled(app, hub, commits):
     commit = next(commits)
     press(choose(app, "ann/net"))
     assert not app.warning
-    assert f"Downloaded: ann/net on the Hugging Face Hub at commit {commit[:7]}." in captions(app)
+    assert f"Downloaded from the Hugging Face Hub at commit {commit[:7]}." in captions(app)
     assert f"({hub.address}/ann/net/tree/{commit})" in captions(app)
     result = app.session_state["kept"].result
     assert (result.network, result.class_names) == ("ann/net", ("a", "b", "c"))
@@ -104,7 +104,7 @@ def test_what_is_not_to_be_had_gives_way_to_the_bundled_one(app, commits, name, 
     press(choose(app, name))
     (warning,) = app.warning
     assert sentence in warning.value
-    assert warning.value.endswith(" The network *home* takes its place.")
+    assert warning.value.endswith("; the bundled network *home* takes its place.")
     assert app.session_state["kept"].result.network == "home"
 
 
@@ -133,7 +133,8 @@ def test_the_hub_goes_away_in_the_middle_of_a_visit(app, stand_in, commits):
     app.selectbox(key="network").set_value("ann/other").run()
     assert not app.exception
     (warning,) = app.warning
-    assert warning.value == "The Hub cannot be reached. The network *home* takes its place."
+    sentence = "The Hub cannot be reached; the bundled network *home* takes its place."
+    assert warning.value == sentence
     assert app.session_state["kept"].result is shown, "what was on the screen is still there"
     press(app)
     assert app.session_state["kept"].result.network == "home"
@@ -152,7 +153,7 @@ def test_an_answer_within_five_seconds_when_the_hub_hangs(app, hub, commits):
     began = time.monotonic()
     app.selectbox(key="network").set_value("ann/net").run()
     assert time.monotonic() - began < 6, "five for the Hub, one for the page"
-    assert app.warning[0].value.startswith("The Hub does not answer.")
+    assert app.warning[0].value.startswith("The Hub does not answer;")
 
 
 def test_classes_of_another_network_do_not_stay(app, commits):

@@ -17,7 +17,7 @@ def test_downloads_then_serves_from_the_cache(hub, commits, network):
     commit = next(commits)
     first = resolve("ann/net")
     assert (first.origin, first.commit, first.doubt) == ("downloaded", commit, "")
-    assert first.account == f"Downloaded: ann/net on the Hugging Face Hub at commit {commit[:7]}."
+    assert first.account == f"Downloaded from the Hugging Face Hub at commit {commit[:7]}."
     assert first.url == f"{hub.address}/ann/net/tree/{commit}"
     assert hub.downloads() == ["config.json", "README.md", "model.safetensors"]
     assert (first.folder / "model.safetensors").read_bytes() == (
