@@ -10,12 +10,14 @@ from browser.conftest import wait_idle
 
 ROOT = Path(__file__).resolve().parents[2]
 expect.set_options(timeout=60_000)
-PIXELS = """() => {
-    const canvas = document.querySelector('[data-testid="player-state"]');
-    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    return Array.from(data);
+PIXELS = """async canvas => {  // once there is a picture
+    const { width, height } = canvas;
+    for (;;) {
+        const pixels = Array.from(canvas.getContext('2d').getImageData(0, 0, width, height).data);
+        if (new Set(pixels).size > 20) return pixels;
+        await new Promise(requestAnimationFrame);
+    }
 }"""
-DRAWN = f"() => new Set(({PIXELS})()).size > 20"
 
 
 @pytest.fixture(scope="module")
@@ -62,15 +64,14 @@ def test_the_hub_goes_away_in_the_middle_of_a_visit(app, stand_in, page):
     press(page)
     expect(page.get_by_text("of the network ann/digits")).to_be_visible()
     expect(page.locator("section.player")).to_have_attribute("data-frame", "5")
-    page.wait_for_function(DRAWN)
-    shown = page.evaluate(PIXELS)
+    shown = page.get_by_test_id("player-state").evaluate(PIXELS)
 
     stand_in.stop()
     ask_for(page, "ann/letters")
     warning = "The Hub cannot be reached; the bundled network mnist takes its place."
     expect(sidebar.get_by_text(warning)).to_be_visible()
     wait_idle(page)
-    assert page.evaluate(PIXELS) == shown
+    assert page.get_by_test_id("player-state").evaluate(PIXELS) == shown
     expect(page.get_by_text("of the network ann/digits")).to_be_visible()
     ask_for(page, "ann/digits")
     expect(sidebar.get_by_text("Downloaded from the Hugging Face Hub")).to_be_visible()
