@@ -27,8 +27,8 @@ FILES = (CONFIG_FILE, CARD_FILE, WEIGHTS_FILE)
 """All that is ever read of a repository; what can refuse it is fetched first."""
 OFFERS, OFFERS_VARIABLE = Path(__file__).resolve().parent.parent / "networks.txt", "DALE_NETWORKS"
 
-_PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9._/-]{{1,100}}))?")
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9_][A-Za-z0-9._/-]{{0,99}}))?")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 

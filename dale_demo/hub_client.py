@@ -7,6 +7,7 @@ their hashes and contents before the folder is handed on; nothing in them is exe
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,8 +54,7 @@ class Client:
     def __init__(self, public: bool = False):
         self._public = public
         self._token = False if public else None
-        cache = Path(constants.HF_HUB_CACHE)
-        self._cache = cache.with_name(PUBLIC_CACHE) if public else cache
+        self._cache = Path(constants.HF_HOME, PUBLIC_CACHE) if public else constants.HF_HUB_CACHE
 
     def cached(self, name: HubName) -> Path | None:
         """Find a sound copy in the cache, without any request."""
@@ -159,8 +159,10 @@ class Client:
         return folder
 
     def _remember(self, name: HubName, folder: Path) -> None:
-        """Note, as the client does, at which commit a branch stood."""
-        if not name.pinned:
+        """Note, as the client does, at which commit a branch stood; where that fails, no harm."""
+        if name.pinned:
+            return
+        with suppress(OSError):
             note = folder.parents[1] / "refs" / name.revision
             note.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(note, folder.name.encode())

@@ -113,7 +113,7 @@ def find(name: str) -> Found:
     Raises:
         CheckpointError: It is not to be had, and there is no bundled one.
     """
-    bundled = bundled_checkpoints()
+    name, bundled = name.strip(), bundled_checkpoints()
     if name in bundled:
         return Found(resolve(name))
     public = name not in offered()

@@ -5,11 +5,13 @@ import time
 
 import pytest
 import torch
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save
 
 from dale_demo import checkpoint, hub_client
-from dale_demo.checkpoint import load_checkpoint
+from dale_demo.checkpoint import CheckpointError, load_checkpoint
 from dale_demo.hub import HubError, HubName, UnreachableError, offered, pull, resolve
+from dale_demo.hub_errors import translate
 from hub.conftest import files_of
 
 
@@ -90,7 +92,20 @@ def test_bundled_names_and_folders_ask_nobody(hub, network, monkeypatch):
             "a/b@",
             "a/b@../../x",
         ),
-        *("a/b@x/..", "a /b", "a/b ", "a/b\n", "-a/b", "a/-b", ".a/b", "a/b.", "a--b/c", "ä/b"),
+        *(
+            "a/b@x/..",
+            "a/b@/etc/x",
+            "a/b@-x",
+            "a /b",
+            "a/b ",
+            "a/b\n",
+            "-a/b",
+            "a/-b",
+            ".a/b",
+            "a/b.",
+            "a--b/c",
+            "ä/b",
+        ),
         *("https://huggingface.co/a/b", "a/b?x=1", "a/b#c", "a\\b", "~/net", "a/b@x@y", "a" * 99),
     ],
 )
@@ -341,22 +356,17 @@ def test_a_body_that_breaks_off(hub, commits, monkeypatch):
     assert resolve("ann/net").origin == "downloaded"
 
 
-@pytest.mark.parametrize("large", [True, False], ids=["SHA-256", "SHA-1"])
+@pytest.mark.parametrize("large", [1, 10**9], ids=["SHA-256", "SHA-1"])
 def test_a_wrong_hash_is_refused_and_fetched_anew(hub, commits, large, monkeypatch):
-    if large:
-        monkeypatch.setattr("hub.stand_in.LARGE", 1)
+    monkeypatch.setattr("hub.stand_in.LARGE", large)
     next(commits)
-    hub.mangle = lambda data: data[:-1] + b" "
-    with pytest.raises(HubError, match=r"ann/net arrived damaged: \S+ does not have the hash"):
+    sound = hub.repository("ann/net").at("main")[1]["model.safetensors"]
+    hub.mangle = lambda data: data[:-1] + b"x" if data == sound else data
+    message = "ann/net arrived damaged: model.safetensors does not have the hash announced"
+    with pytest.raises(HubError, match=message):
         resolve("ann/net")
     hub.mangle = None
-    for _ in range(3):
-        try:
-            found = resolve("ann/net")
-            break
-        except HubError:
-            continue
-    load_checkpoint(found.folder)
+    load_checkpoint(resolve("ann/net").folder)
 
 
 def test_rot_in_the_cache_is_noticed(hub, commits):
@@ -379,6 +389,24 @@ def test_pull_is_byte_for_byte(hub, commits, tmp_path):
     with pytest.raises(HubError, match="holds something else"):
         pull(HubName.parse("ann/net"), tmp_path / "copy")
     assert files_of(tmp_path / "copy") == files_of(found.folder)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "sentence"),
+    [
+        (LocalEntryNotFoundError("x"), UnreachableError, "The Hub broke off before a/b was here."),
+        (EntryNotFoundError("x"), HubError, "A file of a/b vanished while it was fetched."),
+        (OSError("no space\nleft."), HubError, "a/b did not arrive whole: no space left."),
+        (ValueError("odd"), HubError, "The Hub's client refuses a/b: odd."),
+        (KeyError("sha"), UnreachableError, "What answers at https://huggingface.co is not a Hub."),
+        (CheckpointError("ours"), CheckpointError, "ours"),
+        (ZeroDivisionError("ours"), ZeroDivisionError, "ours"),
+    ],
+)
+def test_sentences_for_what_is_hard_to_provoke(monkeypatch, error, kind, sentence):
+    monkeypatch.setattr(hub_client.constants, "ENDPOINT", "https://huggingface.co")
+    translated = translate(error, HubName("a/b"))
+    assert (type(translated), str(translated)) == (kind, sentence)
 
 
 def test_offers(tmp_path, monkeypatch):
