@@ -187,13 +187,12 @@ def _from_hub(name: HubName, public: bool) -> Resolved:
     from dale_demo import hub_client  # takes a quarter of a second, and only Hub names need it
 
     client = hub_client.Client(public)
-    held = client.cached(name)
-    if held and name.pinned:
+    if name.pinned and (held := client.cached(name)):
         return Resolved(str(name), held, "cache", name.repo_id, held.name)
     try:
         folder, fresh = client.fetch(name)
     except UnreachableError as error:
-        if held is None:
+        if (held := client.cached(name)) is None:
             raise
         doubt = str(error).rstrip(".")
         return Resolved(str(name), held, "cache", name.repo_id, held.name, doubt)
