@@ -1,12 +1,12 @@
 """Command line: `python -m dale_demo COMMAND`. Heavy imports wait inside the commands."""
 
-import json
 import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import torch
 
     from dale_demo.checkpoint import Checkpoint
+    from dale_demo.classifier import Classifier
+    from dale_demo.evaluation import Reference
+    from dale_demo.hub import Resolved
     from dale_demo.sampling import SamplingSettings, Watch
 
 Command = Callable[..., None]
@@ -26,26 +29,29 @@ COUNT = click.IntRange(min=1)
 LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie")
 
 
-class Integers(click.ParamType):
-    """Integers separated by commas, such as 0,1,2."""
+class Several(click.ParamType):
+    """Values of one type, separated by commas."""
 
-    name = "integers"
+    def __init__(self, one: click.ParamType):
+        self.one, self.name = one, f"{one.name}s"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        """Parse `value`, or fail with a sentence."""
+    ) -> tuple[Any, ...]:
+        """Convert each part, or fail with a sentence."""
         try:
-            return tuple(int(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"Expected integers separated by commas, such as 0,1,2, got {value!r}.")
+            return tuple(self.one.convert(part, param, ctx) for part in value.split(","))
+        except click.BadParameter as error:
+            self.fail(f"{error.message} Several values are separated by commas.", param, ctx)
 
 
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."
 )
 dataset_option = click.option(
-    "--dataset", required=True, help="mnist, fashion-mnist, kmnist, idx:IMAGES,LABELS, folder:DIR."
+    "--dataset",
+    required=True,
+    help="mnist, fashion-mnist, kmnist, kmnist-10k, idx:IMAGES,LABELS, folder:DIR.",
 )
 data_root_option = click.option(
     "--data-root",
@@ -60,6 +66,17 @@ checkpoint_option = click.option(
     help="Name of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.",
 )
 
+SWEPT: dict[str, tuple[click.ParamType, str]] = {
+    "sampler": (
+        click.Choice(["dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep"]),
+        "Rule that takes a step.  [wide: probability-flow]",
+    ),
+    "steps": (click.INT, "Intervals of the time grid.  [wide: 20]"),
+    "noise-level": (click.FLOAT, "s(T), where to start.  [wide: 8]"),
+    "guidance": (click.FLOAT, "Classifier-free guidance; 1 is none."),
+}
+"""Options of which `evaluate` takes several at once, separated by commas."""
+
 SAMPLING_OPTIONS = (
     click.option(
         "--preset",
@@ -67,21 +84,11 @@ SAMPLING_OPTIONS = (
         default="wide",
         help="What holds where an option below is left out.",
     ),
-    click.option(
-        "--sampler",
-        type=click.Choice(
-            ["dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep"]
-        ),
-        help="Rule that takes a step.  [wide: probability-flow]",
-    ),
-    click.option("--steps", type=int, help="Intervals of the time grid.  [wide: 20]"),
-    click.option("--noise-level", type=float, help="s(T), where to start.  [wide: 8]"),
     click.option("--mu", type=float, help="Drift of the process.  [σ²/2]"),
     click.option("--grid", type=click.Choice(["karras", "uniform"]), help="Spacing of the times."),
     click.option(
         "--start", type=click.Choice(["exact", "fitted", "class-averaged"]), help="Law of X_T."
     ),
-    click.option("--guidance", type=float, help="Classifier-free guidance; 1 is none."),
     click.option("--seed", type=int, help="Seed of every draw.  [0]"),
     click.option("--annealing", type=float, help="Langevin: factor on the noise, per step."),
     click.option("--repeats", type=int, help="Langevin: updates at each time."),
@@ -96,6 +103,18 @@ def sampling_options(command: Command) -> Command:
     for option in reversed(SAMPLING_OPTIONS):
         command = option(command)
     return command
+
+
+def swept_options(several: bool) -> Callable[[Command], Command]:
+    """Add the options of `SWEPT`, for one value each or for several."""
+
+    def add(command: Command) -> Command:
+        for name, (kind, help_text) in reversed(SWEPT.items()):
+            kind = Several(kind) if several else kind
+            command = click.option(f"--{name}", type=kind, help=help_text)(command)
+        return command
+
+    return add
 
 
 @click.group(
@@ -116,16 +135,23 @@ def cli() -> None:
 @click.option("--width", default=48, help="Channels at the first level.")
 @click.option(
     "--multipliers",
-    type=Integers(),
-    default="1,4",
+    type=Several(click.INT),
+    default="2,4",
     help="Channels of each level in multiples of width.",
 )
 @click.option("--dropout", default=0.0, help="Share of features dropped.")
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
 @device_option
 @click.option("--compile/--no-compile", "compiled", default=False, help="Compile the network.")
+@click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
 def train(
-    dataset: str, out: str, data_root: str | None, device: str, compiled: bool, **settings: Any
+    dataset: str,
+    out: str,
+    data_root: str | None,
+    device: str,
+    compiled: bool,
+    bf16: bool,
+    **settings: Any,
 ) -> None:
     """Train a network; an unfinished run in --out is continued."""
     from tqdm import tqdm
@@ -137,7 +163,13 @@ def train(
     pictures = data.load(dataset, "train", data_root)
     with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
         for progress in training.train(
-            pictures, out, config, notes=notes, compiled=compiled, cpu=device == "cpu"
+            pictures,
+            out,
+            config,
+            notes=notes,
+            compiled=compiled,
+            bf16=bf16,
+            cpu=device == "cpu",
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
@@ -146,7 +178,10 @@ def train(
 @cli.command()
 @checkpoint_option
 @click.option("--num-images", type=COUNT, default=16, help="How many pictures.")
-@click.option("--labels", type=Integers(), help="Classes to go round, such as 0,1,2.  [none]")
+@click.option(
+    "--labels", type=Several(click.INT), help="Classes to go round, such as 0,1,2.  [none]"
+)
+@swept_options(several=False)
 @sampling_options
 @device_option
 @click.option(
@@ -180,57 +215,86 @@ def sample(
 
 @cli.command()
 @checkpoint_option
+@click.option("--num-images", type=COUNT, default=2000, help="How many pictures.")
 @click.option(
-    "--num-images", type=COUNT, default=2000, help="How many pictures, going round all classes."
+    "--conditional/--unconditional", default=True, help="Go round all classes, or ask for none."
 )
+@swept_options(several=True)
 @sampling_options
 @device_option
+@data_root_option
 @click.option("--classifier", help="Folder of a classifier; the bundled one when left out.")
 @click.option(
     "--json",
     "json_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="FILE for the result.",
+    help="FILE for the report; what it holds already is not measured again.",
 )
-@click.option("--update-card", is_flag=True, help="Also store the result in the checkpoint.")
+@click.option(
+    "--keep",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="DIR for the pictures, and for their nearest training pictures beside them.",
+)
+@click.option("--update-card", is_flag=True, help="Also store the results in the checkpoint.")
 def evaluate(
     checkpoint: str,
     num_images: int,
-    batch_size: int,
+    conditional: bool,
     device: str,
+    data_root: str | None,
     classifier: str | None,
     json_file: Path | None,
+    keep: Path | None,
     update_card: bool,
+    batch_size: int,
     **options: Any,
 ) -> None:
-    """Measure how many class-conditional pictures a classifier recognises."""
+    """Measure samples against real pictures, under every combination of the settings given.
+
+    Options of several values take them separated by commas: --sampler bridge,multistep
+    --steps 10,20. Distances need the data set; without it, only recognition is measured.
+    """
+    from accelerate import PartialState
+
+    from dale_demo import classifier as judges
     from dale_demo import evaluation
     from dale_demo.card import add_evaluation
-    from dale_demo.checkpoint import find_checkpoint, write_atomically
+    from dale_demo.checkpoint import load_checkpoint
+    from dale_demo.report import Report
 
     if json_file:
         _check_folder(json_file)
-    home = find_checkpoint(checkpoint) if update_card else None
-    loaded = _load(checkpoint, device)
-    folder = classifier or evaluation.find_classifier(loaded.config.dataset)
-    judge = evaluation.load_classifier(folder, _device(device))
-    evaluation.check_judge(judge, loaded)
-    classes = range(len(loaded.config.class_names))
-    settings = _settings(loaded, classes, num_images, **options)
-    with _progress(settings, batch_size) as watch:
-        record = evaluation.evaluate(loaded, judge, settings, batch_size=batch_size, watch=watch)
-    if json_file:
-        text = json.dumps({"checkpoint": checkpoint} | record, indent=2, ensure_ascii=False)
-        write_atomically(json_file, (text + "\n").encode())
-    if home:
-        add_evaluation(home, record)
-    result = record["class_accuracy"]
-    low, high = result["interval"]
-    click.echo(
-        f"{result['share']:.2%} of {result['count']} pictures recognised "
-        f"(95 % interval {low:.2%} to {high:.2%}), {record['calls']} network calls each, "
-        f"{record['seconds']:.1f} s."
-    )
+    state = PartialState(cpu=device == "cpu")
+    found = _find(checkpoint)
+    if update_card and found.commit:
+        raise ValueError(f"--update-card writes into a folder; pull {checkpoint} into one first.")
+    loaded = load_checkpoint(found.folder, _device(device))
+    folder = classifier or judges.find_classifier(loaded.config.dataset)
+    judge = judges.load_classifier(folder, _device(device))
+    judges.check_judge(judge, loaded)
+    classes = range(len(loaded.config.class_names)) if conditional else ()
+    runs = [_settings(loaded, classes, num_images, **one) for one in _combinations(options)]
+    report = Report.resume(checkpoint, found.folder, json_file)
+    reference = None
+    if state.is_main_process:
+        reference = _reference(judge, loaded.config.dataset, data_root, num_images)
+    if reference and not report.floor(num_images):
+        report.floors.append(reference.floor(num_images))
+    for settings in report.missing(runs):
+        with _progress(settings, batch_size) as watch:
+            images, seconds = evaluation.sample(loaded, settings, batch_size, watch)
+        if not state.is_main_process:
+            continue
+        record = evaluation.measure(loaded, judge, settings, images, seconds, reference)
+        report.evaluations.append(record)
+        if json_file:
+            report.save(json_file)
+        if keep:
+            evaluation.keep(keep, images, settings, reference)
+        if update_card:
+            add_evaluation(found.folder, record, report.floor(num_images))
+    if state.is_main_process:
+        click.echo(report.to_markdown())
 
 
 @cli.command("train-classifier")
@@ -246,19 +310,20 @@ def train_classifier(
     """Train the classifier by which samples are judged, and measure it on the test pictures."""
     from tqdm import tqdm
 
-    from dale_demo import evaluation
+    from dale_demo import classifier as judges
+    from dale_demo.data import load_split
 
     notes = _notes(device)
-    pictures, unseen = evaluation.load_split(dataset, data_root)
-    classifier = evaluation.new_classifier(pictures, seed).to(_device(device))
+    pictures, unseen = load_split(dataset, data_root)
+    classifier = judges.new_classifier(pictures, seed).to(_device(device))
     with tqdm(total=epochs * len(pictures), unit=" pictures", unit_scale=True) as bar:
-        for progress in evaluation.train_classifier(classifier, pictures, epochs=epochs, seed=seed):
+        for progress in judges.train_classifier(classifier, pictures, epochs=epochs, seed=seed):
             bar.update(progress.images - bar.n)
         notes |= {"images": bar.n, "seconds": round(bar.format_dict["elapsed"])}
-    accuracy = evaluation.accuracy(classifier, unseen)
+    accuracy = judges.accuracy(classifier, unseen)
     metrics = {"test_accuracy": accuracy.value, "interval": accuracy.interval}
     config = replace(classifier.config, training=notes, metrics=metrics)
-    evaluation.save_classifier(out, classifier, config)
+    judges.save_classifier(out, classifier, config)
     click.echo(f"Test accuracy {accuracy.value:.2%}; wrote {out}.")
 
 
@@ -303,14 +368,43 @@ def _notes(device: str) -> dict[str, Any]:
 
 
 def _load(name: str, device: str) -> "Checkpoint":
-    """Find a network, load it, and say where it came from if that was not here."""
     from dale_demo.checkpoint import load_checkpoint
+
+    return load_checkpoint(_find(name).folder, _device(device))
+
+
+def _find(name: str) -> "Resolved":
+    """Find a network, and say where it came from if that was not here."""
     from dale_demo.hub import resolve
 
     found = resolve(name)
     if found.commit:
         click.echo(f"{name}: {found.account}", err=True)
-    return load_checkpoint(found.folder, _device(device))
+    return found
+
+
+def _reference(
+    judge: "Classifier", dataset: str, data_root: str | None, count: int
+) -> "Reference | None":
+    """The real pictures of `dataset`; where they are of no use, None and a sentence."""
+    from dale_demo.data import DataError, load_split
+    from dale_demo.evaluation import Reference
+    from dale_demo.metrics import NEIGHBOUR
+
+    try:
+        if count <= NEIGHBOUR:
+            raise DataError(f"they need more than {NEIGHBOUR} pictures.")
+        return Reference(judge, *load_split(dataset, data_root))
+    except DataError as error:
+        click.echo(f"No distances to real pictures: {error}", err=True)
+        return None
+
+
+def _combinations(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every choice of one value for each of the options in `SWEPT`."""
+    names = [name.replace("-", "_") for name in SWEPT]
+    for values in product(*(options[name] or (None,) for name in names)):
+        yield options | dict(zip(names, values, strict=True))
 
 
 def _check_folder(file: Path) -> None:
@@ -346,7 +440,7 @@ def _progress(settings: "SamplingSettings", batch_size: int) -> Iterator["Watch"
     from tqdm import tqdm
 
     batches = -(-len(settings.labels) // batch_size)
-    with tqdm(total=batches * settings.steps, unit="step") as bar:
+    with tqdm(total=batches * settings.steps, unit="step", desc=settings.sampler) as bar:
         yield lambda step: bar.update(step.index > 0)
 
 

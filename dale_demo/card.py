@@ -20,13 +20,13 @@ from dale_demo.checkpoint import (
     one_line,
     write_atomically,
 )
-from dale_demo.data import TORCHVISION_SETS
+from dale_demo.data import KMNIST_10K, TORCHVISION_SETS
 from dale_demo.network import Denoiser
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
 
-    from dale_demo.evaluation import ClassifierConfig
+    from dale_demo.classifier import ClassifierConfig
 
 PAPER = "https://arxiv.org/abs/2510.02730"
 HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
@@ -42,7 +42,7 @@ def model_card(config: CheckpointConfig) -> str:
         _usage(config),
         _contents(config),
         "## Training\n\n" + _training(config.training),
-        "## Measured quality\n\n" + _quality(config.metrics.get("evaluations", ())),
+        "## Measured quality\n\n" + _quality(config.metrics),
         _LIMITS,
         _REFERENCES,
     )
@@ -52,7 +52,9 @@ def model_card(config: CheckpointConfig) -> str:
 def model_card_data(config: CheckpointConfig) -> "ModelCardData":
     """The front matter of a network's card, its measured quality as the Hub's `model-index`."""
     results = [
-        _eval_result(config.dataset, record) for record in config.metrics.get("evaluations", ())
+        _eval_result(config.dataset, record)
+        for record in config.metrics.get("evaluations", ())
+        if "class_accuracy" in record
     ]
     measured: dict[str, Any] = {}
     if results:
@@ -109,25 +111,34 @@ def classifier_card(config: "ClassifierConfig") -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def add_evaluation(folder: Path | str, record: Mapping[str, Any]) -> None:
+def add_evaluation(
+    folder: Path | str, record: Mapping[str, Any], floor: Mapping[str, Any] | None = None
+) -> None:
     """Store a result of `evaluation.evaluate` in a checkpoint folder: config.json and README.md.
 
-    It replaces an earlier result with the same settings; the weights are not touched.
+    It replaces an earlier result with the same settings, and `floor` (see `Reference.floor`) one
+    of as many pictures; the weights are not touched.
 
     Raises:
         CheckpointError: The folder is not a checkpoint, or its metrics are not this program's.
     """
     folder, config = Path(folder), load_config(folder)
     with _own_metrics():
-        kept = [
-            earlier
-            for earlier in config.metrics.get("evaluations", ())
-            if earlier["settings"] != record["settings"]
-        ]
-        config = replace(config, metrics={**config.metrics, "evaluations": [*kept, dict(record)]})
+        metrics = dict(config.metrics)
+        metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, "settings")
+        if floor is not None:
+            metrics["floors"] = _replaced(metrics.get("floors", ()), floor, "pictures")
+        config = replace(config, metrics=metrics)
         card = model_card(config)
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
     write_atomically(folder / CARD_FILE, card.encode())
+
+
+def _replaced(
+    earlier: Iterable[Mapping[str, Any]], record: Mapping[str, Any], key: str
+) -> list[Mapping[str, Any]]:
+    """`earlier` with `record` in place of what has the same `key`."""
+    return [*(other for other in earlier if other[key] != record[key]), dict(record)]
 
 
 def hardware(device: torch.device | str = "cpu") -> str:
@@ -183,6 +194,8 @@ def _cpu_name() -> str:
 
 
 def _title(dataset: str) -> str:
+    if dataset == KMNIST_10K:
+        return "a part of KMNIST"
     return plain(TORCHVISION_SETS.get(dataset, dataset))
 
 
@@ -302,32 +315,79 @@ def _curve(curve: Sequence[tuple[int, float]]) -> str:
     )
 
 
-def _quality(records: Sequence[Mapping[str, Any]]) -> str:
-    if not records:
-        return _NOT_MEASURED
-    return (
-        "Share of class-conditional pictures that a classifier of real pictures takes for their "
-        "class, with Wilson's 95 % interval.\n\n"
-        + table(
-            ("Sampler", "Steps", "Calls", "Noise level", "Guidance", "Pictures", "Recognised"),
-            map(_quality_row, records),
-        )
-    )
+def _quality(metrics: Mapping[str, Any]) -> str:
+    records = metrics.get("evaluations", ())
+    return f"{_ABOUT_QUALITY}\n\n{quality_table(records, metrics)}" if records else _NOT_MEASURED
+
+
+def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any]) -> str:
+    """A Markdown table of evaluations, each number with its error or interval.
+
+    Args:
+        records: As `evaluation.evaluate` returns them.
+        floors: Holds "floors", a list of records of `Reference.floor`, if there are any.
+    """
+    rows = [_quality_row(record) for record in records]
+    rows += [
+        ("real pictures, the floor", *"—————", f"{floor['pictures']:,}", "—", *_distances(floor))
+        for floor in floors.get("floors", ())
+    ]
+    return table(_QUALITY_HEAD, rows)
+
+
+_QUALITY_HEAD = (
+    "Sampler",
+    "Steps",
+    "Calls",
+    "Seconds",
+    "Noise level",
+    "Guidance",
+    "Pictures",
+    "Recognised",
+    "Fréchet",
+    "Kernel × 1000",
+    "Precision",
+    "Recall",
+)
 
 
 def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
-    settings, result = record["settings"], record["class_accuracy"]
-    low, high = result["interval"]
+    settings, recognised = record["settings"], "—"
+    if "class_accuracy" in record:
+        result = record["class_accuracy"]
+        low, high = result["interval"]
+        recognised = f"{result['share']:.1%} ({low:.1%} to {high:.1%})"
     return (
         settings["sampler"],
         settings["steps"],
         record["calls"],
+        f"{record['seconds']:.0f}",
         f"{settings['noise_level']:g}",
         f"{settings['guidance']:g}",
-        f"{result['count']:,}",
-        f"{result['share']:.1%} ({low:.1%} to {high:.1%})",
+        f"{settings['count']:,}",
+        recognised,
+        *_distances(record),
     )
 
+
+def _distances(record: Mapping[str, Any]) -> Iterator[str]:
+    """Each as value ± standard error, or a dash where it was not measured."""
+    forms = {"frechet": (1, ".2f"), "kernel": (1000, ".2f")} | dict.fromkeys(
+        ("precision", "recall"), (1, ".3f")
+    )
+    for name, (scale, form) in forms.items():
+        if name not in record:
+            yield "—"
+            continue
+        value, error = (scale * record[name][key] for key in ("value", "error"))
+        yield f"{value:{form}} ± {error:{form}}"
+
+
+_ABOUT_QUALITY = """\
+Recognised: share of class-conditional pictures that a classifier of real pictures takes for their
+class, with Wilson's 95 % interval. Fréchet and kernel distance, precision and recall are those of
+the classifier's features, against the test pictures; they are not comparable with numbers from
+other features. The floor is what as many training pictures get."""
 
 _NOT_MEASURED = "Not measured yet."
 

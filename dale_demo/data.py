@@ -1,6 +1,6 @@
 """Pictures and labels: torchvision sets, IDX files, image folders; the map into x > 0."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,8 @@ CLASS_NAMES = {
     ),
 }  # fmt: skip
 TORCHVISION_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
+KMNIST_10K, HELD_OUT = "kmnist-10k", 1_000
+"""KMNIST's official test pictures alone: the last thousand are held out, the others train."""
 
 
 class DataError(ValueError):
@@ -52,6 +54,10 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, rows: Tensor | slice) -> "Dataset":
+        """Some of the pictures, with the same classes."""
+        return replace(self, images=self.images[rows], labels=self.labels[rows])
 
     def class_averages(self) -> Tensor:
         """Mean positive picture of each class, float32 [classes, C, H, W]."""
@@ -83,8 +89,9 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
 
     Args:
         name: "mnist", "fashion-mnist" or "kmnist" (downloaded into `root` where missing);
+            "kmnist-10k" for the first 9,000 and last 1,000 of KMNIST's test pictures;
             "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<picture>.
-        split: Which part of a torchvision set; files and folders have one part only.
+        split: Which part of the first four; files and folders have one part only.
         root: Where torchvision sets live; the user's cache when left out.
 
     Raises:
@@ -92,15 +99,33 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
     """
     if name in TORCHVISION_SETS:
         return _load_torchvision(name, split, Path(root or DEFAULT_ROOT))
+    if name == KMNIST_10K:
+        return _load_kmnist_10k(split, Path(root or DEFAULT_ROOT))
     kind, _, path = name.partition(":")
     if kind == "idx" and path:
         return _load_idx(name, path)
     if kind == "folder" and path:
         return _load_folder(name, Path(path))
     raise DataError(
-        f"Unknown data set {name!r}; use mnist, fashion-mnist, kmnist, "
+        f"Unknown data set {name!r}; use mnist, fashion-mnist, kmnist, kmnist-10k, "
         "idx:IMAGES,LABELS or folder:DIR."
     )
+
+
+def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Dataset]:
+    """Load pictures to train on and unseen pictures to test on.
+
+    The named sets come with both; of files and folders, a random tenth is kept for the test.
+
+    Raises:
+        DataError: As for `load`.
+    """
+    data = load(name, "train", root)
+    if ":" not in name:
+        return data, load(name, "test", root)
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    test, train = order.tensor_split([-(-len(data) // 10)])
+    return data[train], data[test]
 
 
 def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:
@@ -116,6 +141,19 @@ def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:
         except (RuntimeError, OSError) as error:
             raise DataError(f"{name} is not in {root} and cannot be downloaded: {error}") from error
     return Dataset(name, data.data.unsqueeze(1), data.targets.long(), CLASS_NAMES[name])
+
+
+def _load_kmnist_10k(split: Split, root: Path) -> Dataset:
+    files = [
+        root / "KMNIST" / "raw" / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")
+    ]
+    if not all(file.exists() for file in files):
+        _load_torchvision("kmnist", "test", root)
+    whole = replace(
+        _load_idx(KMNIST_10K, ",".join(map(str, files))), class_names=CLASS_NAMES["kmnist"]
+    )
+    rows = slice(0, -HELD_OUT) if split == "train" else slice(-HELD_OUT, None)
+    return whole[rows]
 
 
 def _load_idx(name: str, path: str) -> Dataset:

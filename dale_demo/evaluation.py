@@ -1,387 +1,169 @@
-"""Measured quality: a small classifier of real pictures, and how often it recognises samples."""
+"""Measure a network: sample under some settings, and hold the pictures against real ones."""
 
 import dataclasses
-import json
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
-from safetensors.torch import save
-from torch import Tensor, nn
+from accelerate import PartialState
+from accelerate.utils import gather_object
+from torch import Tensor
 
-from dale_demo.card import classifier_card, hardware
-from dale_demo.checkpoint import (
-    BUNDLED,
-    CARD_FILE,
-    CONFIG_FILE,
-    FORMAT_VERSION,
-    WEIGHTS_FILE,
-    Checkpoint,
-    CheckpointError,
-    check_tensors,
-    parse_config,
-    read_config,
-    read_tensors,
-    write_atomically,
-)
-from dale_demo.data import TORCHVISION_SETS, Dataset, load
+from dale_demo import metrics
+from dale_demo.card import hardware
+from dale_demo.checkpoint import Checkpoint
+from dale_demo.classifier import Classifier, check_judge, recognise
+from dale_demo.data import Dataset
+from dale_demo.frames import Picture, enlarge, grid, png_bytes
 from dale_demo.sampling import SamplingSettings, Watch, sample_images
 
-ARCHITECTURE = "small-cnn-classifier"
-CLASSIFIERS = BUNDLED / "classifiers"
-BATCH = 250
+Record = dict[str, Any]
+"""What was measured, as JSON."""
+SHOWN = 12
+"""Pictures whose nearest neighbours are drawn."""
 
 
 @dataclass(frozen=True)
-class ClassifierConfig:
-    """What config.json of a classifier carries.
+class Reference:
+    """Real pictures, as a classifier sees them.
 
     Args:
-        dataset: Name of the training data.
-        class_names: One for each class.
-        image_channels: 1 for grey, 3 for colour.
-        training: Command, hardware and time, as JSON.
-        metrics: Measured on the test data, as JSON.
-
-    Raises:
-        ValueError: No classes, or no channels.
+        classifier: Lends its features.
+        train: What the network learned from.
+        test: What it has not seen; distances are to these.
     """
 
-    dataset: str
-    class_names: tuple[str, ...]
-    image_channels: int = 1
-    training: Mapping[str, Any] = field(default_factory=dict)
-    metrics: Mapping[str, Any] = field(default_factory=dict)
+    classifier: Classifier
+    train: Dataset
+    test: Dataset
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
-        if not self.class_names or type(self.image_channels) is not int or self.image_channels < 1:
-            raise ValueError(f"A classifier needs classes and at least one channel: {self}.")
+    @cached_property
+    def features(self) -> Tensor:
+        """Of the test pictures [M, F]."""
+        return self.classifier.describe(self.test.images)
 
-    def to_json(self) -> str:
-        """Serialise as config.json, with the format version first."""
-        head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
-        return json.dumps(head | dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+    @cached_property
+    def training_features(self) -> Tensor:
+        """Of the training pictures [K, F]."""
+        return self.classifier.describe(self.train.images)
+
+    def floor(self, count: int, seed: int = 0) -> Record:
+        """What `compare` says of `count` training pictures: no model can be expected below it.
+
+        The distance to the nearest training picture is that of the test pictures.
+        """
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
+        rows = order[:count]
+        images = self.train.images[rows]
+        record = self.compare(images, self.train.labels[rows])
+        return record | {"nearest_training": self.nearest_training(self.test.images[:count])}
+
+    def compare(self, images: Tensor, labels: Tensor) -> Record:
+        """Every distance of uint8 pictures [N, C, H, W], made for `labels` [N], to the test ones.
+
+        Returns:
+            "pictures" (N); "frechet", "kernel", "precision" and "recall", each with its value and
+            standard error; "pixel_law"; "imbalance", between the classes seen and wanted (those of
+            the test pictures where a label is −1); "nearest_training".
+        """
+        features = self.classifier.describe(images)
+        precision, recall = metrics.precision_recall(features, self.features)
+        classes = len(self.classifier.config.class_names)
+        wanted = labels if labels.min() >= 0 else self.test.labels
+        return {
+            "pictures": len(images),
+            "frechet": metrics.frechet(features, self.features).to_dict(),
+            "kernel": metrics.kernel(features, self.features).to_dict(),
+            "precision": precision.to_dict(),
+            "recall": recall.to_dict(),
+            "pixel_law": metrics.pixel_law(images, self.test.images),
+            "imbalance": metrics.imbalance(self.classifier.predict(images), wanted, classes),
+            "nearest_training": self.nearest_training(images),
+        }
+
+    def neighbours(self, images: Picture) -> Picture:
+        """Three rows: pictures [N, H, W, C], their nearest training pictures in pixels, and in
+        features; a grid [H', W', C]."""
+        tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
+        _, by_pixels = metrics.nearest(tensors, self.train.images)
+        features = self.classifier.describe(tensors)
+        _, by_features = metrics.nearest(features, self.training_features)
+        found = self.train.images[torch.cat([by_pixels, by_features])].permute(0, 2, 3, 1)
+        return grid(np.concatenate([images, found.numpy()]), columns=len(images))
+
+    def nearest_training(self, images: Tensor) -> dict[str, float]:
+        """Distances from pictures to the nearest training picture, in pixel ranges over all pixels.
+
+        Small ones betray a memory: compare the lowest percent with that of the test pictures.
+        """
+        distances, _ = metrics.nearest(images, self.train.images)
+        low, median = torch.quantile(distances, torch.tensor([0.01, 0.5])).tolist()
+        return {"median": median, "lowest_percent": low}
 
 
-class Classifier(nn.Module):
-    """Four convolutions and a linear layer: pictures of 28×28 or thereabouts → logits.
+def sample(
+    checkpoint: Checkpoint,
+    settings: SamplingSettings,
+    batch_size: int = 100,
+    watch: Watch | None = None,
+) -> tuple[Picture, float]:
+    """Sample all pictures of a run, uint8 [N, H, W, C], and say how many seconds it took.
+
+    Under `accelerate launch` or `torchrun` the pictures are shared out over the processes; each of
+    these gets all of them, the same ones however many processes there are.
 
     Args:
-        config: Its channels and classes.
+        watch: Called with every step of this process.
+
+    Raises:
+        ValueError: There are more processes than pictures.
     """
-
-    FEATURES = 128
-
-    def __init__(self, config: ClassifierConfig):
-        super().__init__()
-        self.config = config
-        self.body = nn.Sequential(
-            *_convolution(config.image_channels, 32),
-            nn.MaxPool2d(2),
-            *_convolution(32, 64),
-            *_convolution(64, 64),
-            nn.MaxPool2d(2),
-            *_convolution(64, self.FEATURES),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
+    state, count = PartialState(), len(settings.labels)
+    if count < state.num_processes:
+        raise ValueError(f"{state.num_processes} processes cannot share {count} pictures.")
+    began = time.perf_counter()
+    with state.split_between_processes(list(range(count))) as indices:
+        own = sample_images(
+            checkpoint, settings, batch_size=batch_size, watch=watch, indices=indices
         )
-        self.head = nn.Linear(self.FEATURES, len(config.class_names))
-
-    def features(self, images: Tensor) -> Tensor:
-        """The vector before the last layer, float32 [N, 128], of uint8 pictures [N, C, H, W]."""
-        centred = images.to(self.head.weight.device).float() / 255 - 0.5
-        return self.body(centred.contiguous(memory_format=torch.channels_last))
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, classes] of uint8 pictures [N, C, H, W]."""
-        return self.head(self.features(images))
-
-    @torch.inference_mode()
-    def predict(self, images: Tensor) -> Tensor:
-        """The likeliest class of each of the uint8 pictures [N, C, H, W]; int64 [N], on the CPU."""
-        return torch.cat([self(part).argmax(1).cpu() for part in images.split(BATCH)])
+    images = np.concatenate(gather_object([own]))
+    return images, time.perf_counter() - began
 
 
-def new_classifier(data: Dataset, seed: int = 0) -> Classifier:
-    """An untrained classifier for `data`, its weights drawn from `seed`."""
-    config = ClassifierConfig(data.name, data.class_names, data.images.shape[1])
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(seed)
-        return Classifier(config).to(memory_format=torch.channels_last)
-
-
-def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
-    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    return convolution, nn.BatchNorm2d(outputs), nn.ReLU()
-
-
-@dataclass(frozen=True)
-class ClassifierProgress:
-    """Pictures seen so far and in all, and the cross-entropy of the last batch."""
-
-    images: int
-    total: int
-    loss: float
-
-
-def train_classifier(
-    classifier: Classifier,
-    data: Dataset,
-    *,
-    epochs: int = 4,
-    batch_size: int = 128,
-    learning_rate: float = 3e-3,
-    shift: int = 2,
-    seed: int = 0,
-) -> Iterator[ClassifierProgress]:
-    """Train `classifier` in place with AdamW, on pictures moved by up to `shift` pixels.
-
-    Raises:
-        ValueError: A number is below 1 (`shift`: 0), or the learning rate is not positive.
-    """
-    if min(epochs, batch_size) < 1 or shift < 0 or not 0 < learning_rate < math.inf:
-        raise ValueError(
-            "epochs and batch_size must be at least 1, shift at least 0, and learning_rate "
-            f"positive; got {epochs}, {batch_size}, {shift}, {learning_rate}."
-        )
-    steps = math.ceil(len(data) / batch_size)
-    optimizer = torch.optim.AdamW(classifier.parameters(), weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, epochs * steps)
-    generator = torch.Generator().manual_seed(seed)
-    seen = 0
-    classifier.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(data), generator=generator).split(batch_size):
-            logits = classifier(shifted(data.images[rows], shift, generator))
-            loss = F.cross_entropy(logits, data.labels[rows].to(logits.device))
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
-            seen += len(rows)
-            yield ClassifierProgress(seen, epochs * len(data), loss.item())
-    classifier.eval()
-
-
-def shifted(images: Tensor, distance: int, generator: torch.Generator) -> Tensor:
-    """Move each of the pictures [N, C, H, W] by up to `distance` pixels, repeating its border."""
-    height, width = images.shape[2:]
-    padded = F.pad(images.float(), (distance,) * 4, mode="replicate").to(images.dtype)
-    windows = padded.unfold(2, height, 1).unfold(3, width, 1)
-    down, right = torch.randint(2 * distance + 1, (2, len(images)), generator=generator)
-    return windows[torch.arange(len(images)), :, down, right]
-
-
-def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Dataset]:
-    """Load pictures to train on and unseen pictures to test on.
-
-    The torchvision sets come with both; of any other set, a random tenth is kept for the test.
-
-    Raises:
-        DataError: As for `data.load`.
-    """
-    data = load(name, "train", root)
-    if name in TORCHVISION_SETS:
-        return data, load(name, "test", root)
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    rows = order.tensor_split([-(-len(data) // 10)])[::-1]
-    train, test = (replace(data, images=data.images[r], labels=data.labels[r]) for r in rows)
-    return train, test
-
-
-def accuracy(classifier: Classifier, data: Dataset) -> "Share":
-    """Share of the pictures of `data` that are classified rightly."""
-    return recognise(
-        classifier, data.images.permute(0, 2, 3, 1).numpy(), data.labels.tolist()
-    ).share
-
-
-def save_classifier(folder: Path | str, classifier: Classifier, config: ClassifierConfig) -> None:
-    """Write a classifier's folder: its weights, `config` as config.json, and README.md."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {k: v.detach().contiguous().cpu() for k, v in classifier.state_dict().items()}
-    write_atomically(folder / WEIGHTS_FILE, save(tensors, {"format": "pt"}))
-    write_atomically(folder / CONFIG_FILE, config.to_json().encode())
-    write_atomically(folder / CARD_FILE, classifier_card(config).encode())
-
-
-def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> Classifier:
-    """Load and verify a classifier's folder, in inference mode.
-
-    Raises:
-        CheckpointError: A file is missing, too large, damaged, or of another architecture.
-    """
-    folder = Path(folder)
-    raw = parse_config(read_config(folder), ARCHITECTURE)
-    try:
-        config = ClassifierConfig(**raw)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{CONFIG_FILE} is incomplete or wrong: {error}") from error
-    classifier = Classifier(config)
-    tensors = read_tensors(folder / WEIGHTS_FILE)
-    check_tensors(tensors, classifier.state_dict())
-    classifier.load_state_dict(tensors)
-    classifier.requires_grad_(False).eval()
-    return classifier.to(memory_format=torch.channels_last).to(device)
-
-
-def find_classifier(dataset: str) -> Path:
-    """The folder of the bundled classifier of `dataset`; raises CheckpointError without one."""
-    folder = CLASSIFIERS / dataset
-    if dataset and (folder / CONFIG_FILE).is_file():
-        return folder
-    raise CheckpointError(
-        f"There is no classifier of {dataset!r}; make one with `python -m dale_demo "
-        f"train-classifier --dataset {dataset} --out FOLDER` and name its folder."
-    )
-
-
-@dataclass(frozen=True)
-class Share:
-    """`hits` of `count`, with Wilson's 95 % interval.
-
-    Raises:
-        ValueError: No cases, or more hits than cases.
-    """
-
-    hits: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.hits <= self.count or self.count == 0:
-            raise ValueError(f"A share needs 0 ≤ hits ≤ count > 0: {self.hits} of {self.count}.")
-
-    @property
-    def value(self) -> float:
-        """hits / count."""
-        return self.hits / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % confidence interval for the probability of a hit."""
-        from scipy.stats import binomtest
-
-        low, high = binomtest(self.hits, self.count).proportion_ci(0.95, method="wilson")
-        return float(low), float(high)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON: share, interval, hits and count."""
-        return {"share": self.value, "interval": self.interval} | dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """Which pictures a classifier took for what they should be.
-
-    Args:
-        hits: Whether each picture was recognised, bool [N].
-        labels: What it should be, int64 [N].
-    """
-
-    hits: Tensor
-    labels: Tensor
-
-    @property
-    def share(self) -> Share:
-        """Over all pictures."""
-        return Share(int(self.hits.sum()), len(self.hits))
-
-    @property
-    def per_class(self) -> dict[int, Share]:
-        """For each label that occurs, in order."""
-        parts = {int(k): self.hits[self.labels == k] for k in self.labels.unique()}
-        return {k: Share(int(part.sum()), len(part)) for k, part in parts.items()}
-
-
-def recognise(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64] | Sequence[int]
-) -> Recognition:
-    """Classify pictures and compare with what they should be.
-
-    Args:
-        images: uint8 [N, H, W] or [N, H, W, C], as `sample` writes them.
-        labels: Class of each picture [N], in [0, classes).
-
-    Raises:
-        ValueError: Shapes or labels do not fit the classifier.
-    """
-    pictures = torch.from_numpy(np.ascontiguousarray(images))
-    pictures = pictures.unsqueeze(1) if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2)
-    wanted = torch.tensor(np.asarray(labels, np.int64))
-    channels, classes = classifier.config.image_channels, len(classifier.config.class_names)
-    if pictures.shape[:2] != (len(wanted), channels) or pictures.dtype != torch.uint8:
-        raise ValueError(
-            f"Expected uint8 pictures [{len(wanted)}, H, W, {channels}], one for each label, "
-            f"got {images.dtype} {list(images.shape)}."
-        )
-    if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= classes:
-        raise ValueError(f"Recognition needs labels from 0 to {classes - 1} for every picture.")
-    return Recognition(classifier.predict(pictures) == wanted, wanted)
-
-
-def recognised_share(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64] | Sequence[int]
-) -> float:
-    """Share in [0, 1] of the pictures that `recognise` takes for what they should be."""
-    return recognise(classifier, images, labels).share.value
-
-
-def check_judge(classifier: Classifier, checkpoint: Checkpoint) -> None:
-    """Make sure that a classifier can judge a network; raises ValueError."""
-    knows, makes = classifier.config, checkpoint.config
-    if (knows.class_names, knows.image_channels) != (
-        makes.class_names,
-        makes.network.image_channels,
-    ):
-        raise ValueError(
-            f"The classifier knows {', '.join(knows.class_names)} in {knows.image_channels} "
-            f"channels, but the network makes {', '.join(makes.class_names)} in "
-            f"{makes.network.image_channels}; name another classifier."
-        )
-
-
-def evaluate(
+def measure(
     checkpoint: Checkpoint,
     classifier: Classifier,
     settings: SamplingSettings,
-    *,
-    batch_size: int = 100,
-    watch: Watch | None = None,
-) -> dict[str, Any]:
-    """Sample, classify, and report what was measured, as JSON.
+    images: Picture,
+    seconds: float,
+    reference: Reference | None = None,
+) -> Record:
+    """Report on pictures that were sampled under `settings`.
 
     Args:
-        settings: Every label must be a class.
-        batch_size: Pictures sampled at a time; of no consequence for the result.
-        watch: Called with every step.
+        images: uint8 [N, H, W, C], in the order of `settings.labels`.
+        seconds: That sampling took.
+        reference: Real pictures to measure distances to; only recognition without it.
 
     Returns:
-        "settings", "class_accuracy" (share, interval, hits, count), "per_class" (the same by
-        class name), "calls" (network calls for one picture), "seconds" and "hardware" of
-        sampling, and "classifier" (its data and test accuracy).
+        "settings"; "calls" (network calls for one picture); "seconds" and "hardware" of sampling;
+        "classifier" (its data and test accuracy); where labels are classes, "class_accuracy"
+        (share, interval, hits, count) and "per_class"; with a reference, what `Reference.compare`
+        returns.
 
     Raises:
-        ValueError: A label is no class, or the classifier is one of other pictures.
+        ValueError: The classifier is one of other pictures, or only some of the labels are classes.
     """
     check_judge(classifier, checkpoint)
-    began = time.perf_counter()
-    images = sample_images(checkpoint, settings, batch_size=batch_size, watch=watch)
-    seconds = time.perf_counter() - began
-    recognition = recognise(classifier, images, settings.labels)
-    names = checkpoint.config.class_names
-    return {
-        "settings": {k: v for k, v in dataclasses.asdict(settings).items() if k != "labels"},
-        "class_accuracy": recognition.share.to_dict(),
-        "per_class": {names[k]: share.to_dict() for k, share in recognition.per_class.items()},
+    labels = torch.tensor(settings.labels)
+    if (labels < 0).any() and (labels >= 0).any():
+        raise ValueError("Either all pictures of an evaluation have a class, or none.")
+    record: Record = {
+        "settings": described(settings),
         "calls": settings.network_calls,
         "seconds": round(seconds, 2),
         "hardware": hardware(checkpoint.model.class_averages.device),
@@ -390,3 +172,33 @@ def evaluate(
             "test_accuracy": classifier.config.metrics.get("test_accuracy"),
         },
     }
+    if labels.min() >= 0:
+        result, names = (
+            recognise(classifier, images, settings.labels),
+            checkpoint.config.class_names,
+        )
+        record["class_accuracy"] = result.share.to_dict()
+        record["per_class"] = {names[k]: v.to_dict() for k, v in result.per_class.items()}
+    if reference is not None:
+        record |= reference.compare(torch.from_numpy(images).permute(0, 3, 1, 2), labels)
+    return record
+
+
+def keep(
+    folder: Path, images: Picture, settings: SamplingSettings, reference: Reference | None
+) -> None:
+    """Write pictures as NPZ (`images`, `labels`) and, with a reference, their neighbours as PNG."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{settings.sampler}-{settings.steps}-{settings.noise_level:g}-{settings.guidance:g}"
+    np.savez_compressed(
+        folder / f"{name}.npz", images=images, labels=np.array(settings.labels, np.int64)
+    )
+    if reference is not None:
+        sheet = enlarge(reference.neighbours(images[:SHOWN]), 2)
+        (folder / f"{name}-neighbours.png").write_bytes(png_bytes(sheet))
+
+
+def described(settings: SamplingSettings) -> Record:
+    """The settings as JSON, of the labels only their number and whether they are classes."""
+    plain = {k: v for k, v in dataclasses.asdict(settings).items() if k != "labels"}
+    return plain | {"count": len(settings.labels), "conditional": min(settings.labels) >= 0}

@@ -11,6 +11,8 @@ ESTIMATE = "#009E73"
 THEORY = "#8A8F98"
 EXPONENTIATED = "#E69F00"
 PLAIN = "#56B4E9"
+CONSTRAINED = "#8E63CE"
+RULES = {"gd": PLAIN, "sign-constrained": CONSTRAINED, "eg": EXPONENTIATED}
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -25,6 +25,11 @@ ANNEALED = {
 """(data set, sampler) → (step size δ, repeats L, factor on the noise per step)."""
 
 
+def known_as(dataset: str) -> str:
+    """The data set of which `dataset` is a part: the paper's constants hold for both."""
+    return dataset.removesuffix("-10k")
+
+
 def start(dataset: str, data_law: LogNormal) -> LogNormal:
     """The paper's start for `dataset`; where it has none, the log moments of the noised data."""
-    return STARTS.get(dataset) or LogNormal.terminal(PROCESS, data_law)
+    return STARTS.get(known_as(dataset)) or LogNormal.terminal(PROCESS, data_law)

@@ -13,7 +13,7 @@ from torch import Tensor
 from dale_demo.checkpoint import Checkpoint
 from dale_demo.data import pixels
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
-from dale_demo.paper import ANNEALED, PROCESS, STEPS
+from dale_demo.paper import ANNEALED, PROCESS, STEPS, known_as
 from dale_demo.process import (
     GeometricBrownianMotion,
     GridName,
@@ -152,12 +152,12 @@ def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
     Raises:
         ValueError: The paper has no constants for this data set and sampler.
     """
-    if (dataset, sampler) not in ANNEALED:
+    if (known_as(dataset), sampler) not in ANNEALED:
         raise ValueError(
             f"The paper has no annealed constants for {dataset!r} with {sampler!r}; it has them "
             f"for {', '.join(sorted({d for d, _ in ANNEALED}))} with {' and '.join(LANGEVIN)}."
         )
-    step_size, repeats, annealing = ANNEALED[dataset, sampler]
+    step_size, repeats, annealing = ANNEALED[known_as(dataset), sampler]
     return replace(
         PRESETS["paper"],
         sampler=sampler,
@@ -236,21 +236,24 @@ def sample_images(
     *,
     batch_size: int,
     watch: Watch | None = None,
+    indices: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Sample all pictures of a run, uint8 [N, H, W, C], `batch_size` at a time.
+    """Sample the pictures of a run, uint8 [N, H, W, C], `batch_size` at a time.
 
     Args:
         watch: Called with every step of every batch.
+        indices: Which of them, as positions in `settings.labels`; all when left out.
 
     Raises:
         ValueError: As for `run`, or batch_size is below 1.
     """
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
+    indices = range(len(settings.labels)) if indices is None else indices
     parts = []
-    for first in range(0, len(settings.labels), batch_size):
-        indices = range(len(settings.labels))[first : first + batch_size]
-        for step in run(checkpoint, settings, indices=indices):
+    for first in range(0, len(indices), batch_size):
+        batch = indices[first : first + batch_size]
+        for step in run(checkpoint, settings, indices=batch):
             if watch is not None:
                 watch(step)
         parts.append(pixels(step.x.abs()).permute(0, 2, 3, 1).cpu().numpy())

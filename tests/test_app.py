@@ -1,6 +1,8 @@
 """The app without a browser: what opens, what the widgets do, what a run leaves behind."""
 
-from contextlib import ExitStack
+import threading
+import time
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import Mock
@@ -191,7 +193,7 @@ class Slate:
         self.texts = []
 
     def image(self, data, **_):
-        assert data.startswith(b"\xff\xd8"), "a JPEG"
+        assert data.startswith("data:image/jpeg;base64,/9j/"), "a JPEG"
 
     def progress(self, _, text):
         self.texts.append(text)
@@ -226,6 +228,29 @@ def test_a_run_broken_off_keeps_what_is_there(slate, tiny, monkeypatch):
     assert kept.result.steps == 2
     assert len(kept.result.trajectory) == 3
     assert len(resources.LINE) == 0
+
+
+def test_the_next_script_waits_for_a_run_that_is_still_unwinding(slate, tiny, monkeypatch):
+    """Streamlit starts it in another thread before the run's `finally` has been reached."""
+    kept, stopped = live.Kept(), threading.Event()
+    finish = live.Recorder.finish
+
+    def slowly(recorder):
+        stopped.set()
+        time.sleep(0.2)
+        return finish(recorder)
+
+    def script():
+        with suppress(KeyboardInterrupt):
+            live.sample("tiny", tiny, TINY, kept)
+
+    monkeypatch.setattr(live.Recorder, "finish", slowly)
+    monkeypatch.setattr(slate, "progress", Mock(side_effect=KeyboardInterrupt))
+    thread = threading.Thread(target=script)
+    thread.start()
+    stopped.wait()
+    assert kept.result is not None
+    thread.join()
 
 
 def test_a_visitor_waits_for_a_place_and_sees_who_is_before(slate, tiny, monkeypatch):

@@ -22,7 +22,7 @@ from dale_demo.card import (
     table,
 )
 from dale_demo.checkpoint import CheckpointError, load_config
-from dale_demo.evaluation import ClassifierConfig
+from dale_demo.classifier import ClassifierConfig
 
 TRAINING = {
     "command": "python -m dale_demo train --dataset mnist --out OUT",
@@ -32,9 +32,24 @@ TRAINING = {
     "loss_curve": [[100 * i, 1 / i] for i in range(1, 101)],
 }
 RECORD = {
-    "settings": {"sampler": "bridge", "steps": 40, "noise_level": 8.0, "guidance": 1.0},
+    "settings": {
+        "sampler": "bridge",
+        "steps": 40,
+        "noise_level": 8.0,
+        "guidance": 1.0,
+        "count": 2000,
+        "conditional": True,
+    },
     "class_accuracy": {"share": 0.985, "interval": [0.979, 0.99], "hits": 1970, "count": 2000},
     "calls": 40,
+    "seconds": 61.7,
+}
+FLOOR = {
+    "pictures": 2000,
+    "frechet": {"value": 0.51, "error": 0.04},
+    "kernel": {"value": 0.00012, "error": 0.00003},
+    "precision": {"value": 0.99, "error": 0.002},
+    "recall": {"value": 0.98, "error": 0.003},
 }
 
 
@@ -123,12 +138,14 @@ def test_a_result_is_stored_without_touching_the_weights(tmp_path):
     other = RECORD | {"settings": RECORD["settings"] | {"steps": 10}}
     worse = RECORD | {"class_accuracy": RECORD["class_accuracy"] | {"share": 0.5}}
     for record in (worse, other, RECORD):
-        add_evaluation(folder, record)
+        add_evaluation(folder, record, FLOOR)
     config = load_config(folder)
-    assert config.metrics["evaluations"] == [other, RECORD]
+    assert config.metrics == {"evaluations": [other, RECORD], "floors": [FLOOR]}
     card = (folder / "README.md").read_text()
     assert card == model_card(config)
-    assert "| bridge | 40 | 40 | 8 | 1 | 2,000 | 98.5% (97.9% to 99.0%) |" in card
+    row = "| bridge | 40 | 40 | 62 | 8 | 1 | 2,000 | 98.5% (97.9% to 99.0%) | — | — | — | — |"
+    assert row in card
+    assert "| 2,000 | — | 0.51 ± 0.04 | 0.12 ± 0.03 | 0.990 ± 0.002 | 0.980 ± 0.003 |" in card
     assert (folder / "model.safetensors").read_bytes() == weights
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageSequence
 from tiny_network import save_tiny
 
-from dale_demo import evaluation
+from dale_demo import classifier as classifiers
 from dale_demo.__main__ import cli, main
 from dale_demo.checkpoint import load_config
 from dale_demo.data import Dataset
@@ -125,8 +125,8 @@ def test_presets_and_single_settings(network, tmp_path):
     [
         (("--checkpoint", "nowhere"), "No checkpoint 'nowhere'"),
         (("--labels", "0,7"), "Label 7 is not one of this network's classes"),
-        (("--labels", "0,x"), "integers separated by commas"),
-        (("--labels", ""), "integers separated by commas"),
+        (("--labels", "0,x"), "separated by commas"),
+        (("--labels", ""), "separated by commas"),
         (("--steps", "0"), "steps must be at least 1"),
         (("--steps", "many"), "not a valid integer"),
         (("--noise-level", "50"), "noise_level must be in"),
@@ -159,7 +159,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path, refused):
 def test_mistakes_before_any_command(refused):
     assert "Missing command" in refused()
     assert "No such command 'dream'" in refused("dream")
-    assert "integers separated by commas" in refused(
+    assert "separated by commas" in refused(
         *("train", "--dataset", "mnist", "--out", "x", "--multipliers", "1;2")
     )
     assert "Unknown data set" in refused("train", "--dataset", "letters", "--out", "x")
@@ -186,18 +186,44 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     assert "Test accuracy" in invoke(
         *("train-classifier", "--dataset", dataset, "--out", judge, "--device", "cpu")
     )
+    result, kept = tmp_path / "result.json", tmp_path / "kept"
+    evaluate = (
+        *("evaluate", "--checkpoint", network, "--classifier", judge, "--num-images", 10),
+        *("--sampler", "multistep,bridge", "--json", result, "--update-card", "--keep", kept),
+    )
+    printed = invoke(*evaluate, "--steps", 4)
+    report = json.loads(result.read_text())
+    assert [r["settings"]["sampler"] for r in report["evaluations"]] == ["multistep", "bridge"]
+    assert [r["calls"] for r in report["evaluations"]] == [4, 4]
+    assert report["evaluations"][0]["class_accuracy"]["count"] == 10
+    assert report["floors"][0]["pictures"] == 10
+    metrics = load_config(network).metrics
+    assert metrics == {"evaluations": report["evaluations"], "floors": report["floors"]}
+    card = (network / "README.md").read_text()
+    assert printed[printed.index("| Sampler") :].strip() in card
+    assert "| real pictures, the floor |" in card
+    assert {path.name for path in kept.iterdir()} >= {"bridge-4-8-1.npz", "multistep-4-8-1.npz"}
+
+    invoke(*evaluate, "--steps", "4,5")
+    again = json.loads(result.read_text())["evaluations"]
+    assert again[:2] == report["evaluations"], "what was there is not measured again"
+    assert [r["settings"]["steps"] for r in again] == [4, 4, 5, 5]
+
+
+def test_evaluate_without_the_data_measures_recognition(network, tmp_path):
+    data = Dataset("tiny", torch.zeros(1, 1, 8, 8), torch.zeros(1), ("a", "b", "c"))
+    judge = classifiers.new_classifier(data).eval()
+    classifiers.save_classifier(tmp_path / "judge", judge, judge.config)
     result = tmp_path / "result.json"
     printed = invoke(
-        *("evaluate", "--checkpoint", network, "--classifier", judge, "--num-images", 10),
-        *("--sampler", "multistep", "--steps", 4, "--json", result, "--update-card"),
+        *("evaluate", "--checkpoint", network, "--classifier", tmp_path / "judge"),
+        *("--num-images", 4, "--steps", 2, "--json", result),
     )
-    record = json.loads(result.read_text())
-    assert record["class_accuracy"]["count"] == 10
-    assert record["calls"] == 4
-    assert f"{record['class_accuracy']['share']:.2%} of 10 pictures recognised" in printed
-    (stored,) = load_config(network).metrics["evaluations"]
-    assert stored["class_accuracy"] == record["class_accuracy"]
-    assert "| multistep | 4 | 4 | 8 | 1 | 10 |" in (network / "README.md").read_text()
+    assert "No distances to real pictures: Unknown data set 'tiny'" in printed
+    report = json.loads(result.read_text())
+    assert report["floors"] == []
+    assert report["evaluations"][0]["class_accuracy"]["count"] == 4
+    assert "frechet" not in report["evaluations"][0]
 
 
 def test_evaluate_without_a_fitting_classifier(network, tmp_path, refused):
@@ -205,8 +231,8 @@ def test_evaluate_without_a_fitting_classifier(network, tmp_path, refused):
     assert "no classifier of 'tiny'" in refused(*evaluate)
     assert "not a folder to write in" in refused(*evaluate, "--json", tmp_path / "no" / "x.json")
     data = Dataset("other", torch.zeros(1, 3, 8, 8), torch.zeros(1), ("a", "b"))
-    classifier = evaluation.new_classifier(data)
-    evaluation.save_classifier(tmp_path / "other", classifier, classifier.config)
+    classifier = classifiers.new_classifier(data)
+    classifiers.save_classifier(tmp_path / "other", classifier, classifier.config)
     message = refused(*evaluate, "--classifier", tmp_path / "other")
     assert "knows a, b in 3 channels, but the network makes a, b, c in 1" in message
 

@@ -10,7 +10,8 @@ from PIL import Image
 from torch.testing import assert_close
 from torchvision.datasets import MNIST
 
-from dale_demo.data import DATA_RANGE, DataError, Dataset, load, pixels, positive
+from dale_demo import data as sets
+from dale_demo.data import DATA_RANGE, DataError, Dataset, load, load_split, pixels, positive
 
 
 def write_idx(path, array):
@@ -50,6 +51,31 @@ def test_idx_labels_with_gaps_keep_their_names(idx, arrays, tmp_path):
     assert data.class_names == ("1", "3", "5")
     assert np.array_equal(data.labels.numpy(), arrays[1])
     assert data.class_averages().isfinite().all()
+
+
+def test_kmnist_10k_holds_out_the_end_of_the_test_pictures(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(sets, "HELD_OUT", 3)
+    raw = tmp_path / "KMNIST" / "raw"
+    labels = np.arange(10, dtype=np.uint8).repeat(2)
+    images = np.random.default_rng(1).integers(0, 256, (20, 6, 6), dtype=np.uint8)
+    write_idx(raw / "t10k-images-idx3-ubyte", images)
+    write_idx(raw / "t10k-labels-idx1-ubyte", labels)
+    train, test = load_split("kmnist-10k", tmp_path)
+    assert np.array_equal(train.images[:, 0].numpy(), images[:17])
+    assert np.array_equal(test.images[:, 0].numpy(), images[17:])
+    assert test.labels.tolist() == [8, 9, 9]
+    assert train.class_names == test.class_names == sets.CLASS_NAMES["kmnist"]
+
+
+def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):
+    for k in range(2):
+        (tmp_path / str(k)).mkdir()
+        for i in range(20):
+            Image.new("L", (4, 4), 20 * k + i).save(tmp_path / str(k) / f"{i:02}.png")
+    train, test = load_split(f"folder:{tmp_path}")
+    assert (len(train), len(test)) == (36, 4)
+    together = torch.cat([train.images, test.images])[:, 0, 0, 0]
+    assert together.sort().values.tolist() == list(range(40))
 
 
 def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays):

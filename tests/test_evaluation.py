@@ -1,216 +1,172 @@
-"""The classifier, the recognised share and its interval."""
+"""Evaluations: what they report, their floor, the same pictures in any number of processes."""
 
 import json
-import math
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
-from scipy.stats import binomtest
 from tiny_network import save_tiny
 
-from dale_demo import evaluation
-from dale_demo.checkpoint import CheckpointError, load_checkpoint
+from dale_demo import classifier, evaluation, metrics
+from dale_demo.checkpoint import load_checkpoint
 from dale_demo.data import Dataset
-from dale_demo.evaluation import Share, recognise, recognised_share
+from dale_demo.evaluation import Reference
+from dale_demo.report import Report
 from dale_demo.sampling import SamplingSettings, cycle_labels, sample_images
 
-CLASSES = ("top", "bottom", "left")
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = SamplingSettings(steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0)
 
 
-def bars(count: int, seed: int) -> Dataset:
-    """12×12 pictures with noise and a bright bar at one of three sides."""
+def real(count: int, seed: int) -> Dataset:
     generator = torch.Generator().manual_seed(seed)
-    images = torch.randint(0, 90, (count, 1, 12, 12), generator=generator)
-    labels = torch.arange(count) % 3
-    images[labels == 0, :, :4] += 140
-    images[labels == 1, :, 8:] += 140
-    images[labels == 2, :, :, :4] += 140
-    return Dataset("bars", images.to(torch.uint8), labels, CLASSES)
+    images = torch.randint(0, 256, (count, 1, 8, 8), generator=generator).to(torch.uint8)
+    return Dataset("tiny", images, torch.arange(count) % 3, ("a", "b", "c"))
 
 
-def picture_arrays(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    return data.images[:, 0].numpy(), data.labels.numpy()
+@pytest.fixture
+def network(tmp_path):
+    return load_checkpoint(save_tiny(tmp_path / "net"))
 
 
-@pytest.fixture(scope="module")
-def trained() -> evaluation.Classifier:
-    data = bars(300, seed=0)
-    classifier = evaluation.new_classifier(data)
-    for _ in evaluation.train_classifier(classifier, data, epochs=4, batch_size=30, shift=1):
-        pass
-    return classifier
+@pytest.fixture
+def judge():
+    return classifier.new_classifier(real(1, 0)).eval()
 
 
-def test_a_classifier_learns_and_an_untrained_one_does_not_know(trained):
-    unseen = bars(90, seed=1)
-    assert evaluation.accuracy(trained, unseen).value > 0.95
-    assert evaluation.accuracy(evaluation.new_classifier(unseen).eval(), unseen).value < 0.7
+@pytest.fixture
+def reference(judge):
+    return Reference(judge, real(60, 1), real(30, 2))
 
 
-def test_training_reports_its_progress_and_repeats_exactly():
-    data = bars(50, seed=0)
-    weights = []
-    for _ in range(2):
-        classifier = evaluation.new_classifier(data, seed=5)
-        reports = list(
-            evaluation.train_classifier(classifier, data, epochs=2, batch_size=20, seed=5)
-        )
-        weights.append(classifier.state_dict())
-    assert [r.images for r in reports] == [20, 40, 50, 70, 90, 100]
-    assert all(r.total == 100 and math.isfinite(r.loss) for r in reports)
-    torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
-
-
-def test_training_settings_outside_their_range():
-    data = bars(6, seed=0)
-    with pytest.raises(ValueError, match="epochs and batch_size"):
-        next(evaluation.train_classifier(evaluation.new_classifier(data), data, epochs=0))
-
-
-def test_the_head_reads_the_features(trained):
-    images = bars(7, seed=2).images
-    features = trained.features(images)
-    assert features.shape == (7, trained.FEATURES)
-    torch.testing.assert_close(trained.head(features), trained(images))
-
-
-def test_a_shift_moves_pictures_and_nothing_else():
-    data, generator = bars(40, seed=3), torch.Generator().manual_seed(0)
-    moved = evaluation.shifted(data.images, 2, generator)
-    offsets = set()
-    for picture, original in zip(moved, data.images, strict=True):
-        padded = np.pad(original[0].numpy(), 2, mode="edge")
-        found = [
-            (i, j)
-            for i in range(5)
-            for j in range(5)
-            if (padded[i : i + 12, j : j + 12] == picture[0].numpy()).all()
-        ]
-        assert len(found) == 1
-        offsets.add(found[0])
-    assert len(offsets) > 10
-    assert torch.equal(evaluation.shifted(data.images, 0, generator), data.images)
-
-
-def test_share_of_a_perfect_a_half_right_and_a_wrong_labelling(trained):
-    images, _ = picture_arrays(bars(60, seed=4))
-    seen = trained.predict(torch.from_numpy(images).unsqueeze(1)).numpy()
-    wrong = (seen + 1) % 3
-    assert recognised_share(trained, images, seen) == 1
-    assert recognised_share(trained, images, wrong) == 0
-    assert recognised_share(trained, images, np.where(np.arange(60) < 30, seen, wrong)) == 0.5
-
-
-def test_shares_per_class(trained):
-    images, labels = picture_arrays(bars(60, seed=4))
-    swapped = np.where(labels == 1, 2, labels)
-    result = recognise(trained, images, swapped)
-    assert list(result.per_class) == [0, 2]
-    assert sum(share.count for share in result.per_class.values()) == 60
-    assert sum(share.hits for share in result.per_class.values()) == result.share.hits
-    assert result.per_class[0].value > 0.9
-    assert result.per_class[2].value == pytest.approx(0.5, abs=0.1)
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 10), (10, 10), (1940, 2000), (3, 7)])
-def test_interval_is_wilsons(hits, count):
-    low, high = Share(hits, count).interval
-    z, p = 1.959963984540054, hits / count
-    centre = (p + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * math.sqrt(p * (1 - p) / count + z**2 / (4 * count**2))
-    assert (low, high) == pytest.approx((centre - half, centre + half), abs=1e-9)
-    exact = binomtest(hits, count).proportion_ci(method="exact")
-    assert exact.low - 0.02 <= low <= p <= high <= exact.high + 0.02
-
-
-@pytest.mark.parametrize(("hits", "count"), [(0, 0), (3, 2), (-1, 2)])
-def test_impossible_shares(hits, count):
-    with pytest.raises(ValueError, match="hits"):
-        Share(hits, count)
-
-
-@pytest.mark.parametrize(
-    ("shape", "dtype", "labels"),
-    [
-        ((2, 12, 12), np.uint8, [0, 3]),
-        ((2, 12, 12), np.uint8, [0, -1]),
-        ((2, 12, 12), np.uint8, [0]),
-        ((2, 12, 12), np.float32, [0, 1]),
-        ((2, 12, 12, 3), np.uint8, [0, 1]),
-        ((0, 12, 12), np.uint8, []),
-    ],
-)
-def test_pictures_and_labels_that_do_not_fit(trained, shape, dtype, labels):
-    with pytest.raises(ValueError, match=r"Expected uint8|needs labels"):
-        recognise(trained, np.zeros(shape, dtype), labels)
-
-
-def test_classifier_folder_round_trip(trained, tmp_path):
-    evaluation.save_classifier(tmp_path, trained, trained.config)
-    loaded = evaluation.load_classifier(tmp_path)
-    torch.testing.assert_close(loaded.state_dict(), trained.state_dict(), rtol=0, atol=0)
-    assert loaded.config == trained.config
-    assert not loaded.training
-    images = bars(5, seed=0).images
-    torch.testing.assert_close(loaded(images), trained(images), rtol=0, atol=0)
-
-
-def test_folders_that_are_no_classifier(trained, tmp_path):
-    with pytest.raises(CheckpointError, match="not a checkpoint"):
-        evaluation.load_classifier(tmp_path / "missing")
-    with pytest.raises(CheckpointError, match="does not describe a 'small-cnn-classifier'"):
-        evaluation.load_classifier(save_tiny(tmp_path / "denoiser"))
-    folder = tmp_path / "damaged"
-    evaluation.save_classifier(folder, trained, trained.config)
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(weights[:-10])
-    with pytest.raises(CheckpointError, match="not a safetensors file"):
-        evaluation.load_classifier(folder)
-    raw = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(raw | {"surprise": 1}))
-    with pytest.raises(CheckpointError, match="incomplete or wrong"):
-        evaluation.load_classifier(folder)
-    with pytest.raises(CheckpointError, match="no classifier of 'bars'"):
-        evaluation.find_classifier("bars")
-
-
-def test_evaluation_reports_what_it_measured(tmp_path):
-    checkpoint = load_checkpoint(save_tiny(tmp_path))
-    judge = evaluation.new_classifier(
-        Dataset("tiny", torch.zeros(1, 1, 8, 8), torch.zeros(1), ("a", "b", "c"))
-    ).eval()
-    settings = SamplingSettings(steps=3, labels=cycle_labels((0, 1, 2), 7), guidance=2.0)
-    record = evaluation.evaluate(checkpoint, judge, settings, batch_size=3)
+def test_an_evaluation_reports_what_was_measured(network, judge, reference):
+    images, seconds = evaluation.sample(network, SETTINGS, batch_size=3)
+    record = evaluation.measure(network, judge, SETTINGS, images, seconds, reference)
     assert json.loads(json.dumps(record))["settings"]["sampler"] == "probability-flow"
     assert "labels" not in record["settings"]
+    assert (record["settings"]["count"], record["settings"]["conditional"]) == (8, True)
     assert record["calls"] == 2 * (2 * 3 - 1)
-    assert {k: v["count"] for k, v in record["per_class"].items()} == {"a": 3, "b": 2, "c": 2}
-    images = sample_images(checkpoint, settings, batch_size=7)
-    assert record["class_accuracy"]["share"] == recognised_share(judge, images, settings.labels)
+    assert record["seconds"] == round(seconds, 2) > 0
+    assert {k: v["count"] for k, v in record["per_class"].items()} == {"a": 3, "b": 3, "c": 2}
+
+    assert (images == sample_images(network, SETTINGS, batch_size=8)).all()
+    pictures = torch.from_numpy(images).permute(0, 3, 1, 2)
+    recognised = (judge.predict(pictures) == torch.tensor(SETTINGS.labels)).double().mean()
+    assert record["class_accuracy"]["share"] == pytest.approx(recognised.item())
+    features, test = judge.describe(pictures), judge.describe(reference.test.images)
+    assert record["frechet"]["value"] == metrics.frechet_distance(features, test)
+    assert record["precision"]["value"] == metrics.precision_recall(features, test)[0].value
 
 
-def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):
-    from PIL import Image
-
-    for k in range(2):
-        (tmp_path / str(k)).mkdir()
-        for i in range(20):
-            Image.new("L", (4, 4), 20 * k + i).save(tmp_path / str(k) / f"{i:02}.png")
-    train, test = evaluation.load_split(f"folder:{tmp_path}")
-    assert (len(train), len(test)) == (36, 4)
-    together = torch.cat([train.images, test.images])[:, 0, 0, 0]
-    assert together.sort().values.tolist() == list(range(40))
-
-
-BUNDLED = sorted(evaluation.CLASSIFIERS.glob("*/config.json"))
+def test_without_classes_the_balance_is_that_of_the_test_pictures(network, judge, reference):
+    settings = replace(SETTINGS, labels=(-1,) * 6, guidance=1.0)
+    images, seconds = evaluation.sample(network, settings)
+    record = evaluation.measure(network, judge, settings, images, seconds, reference)
+    assert "class_accuracy" not in record
+    seen = judge.predict(torch.from_numpy(images).permute(0, 3, 1, 2))
+    assert record["imbalance"] == metrics.imbalance(seen, reference.test.labels, 3)
+    mixed = replace(settings, labels=(-1, 0, 1, 2, 0, 1))
+    with pytest.raises(ValueError, match="have a class, or none"):
+        evaluation.measure(network, judge, mixed, images, seconds)
 
 
-@pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.parent.name)
-def test_bundled_classifiers_are_small_and_good(path):
-    classifier = evaluation.load_classifier(evaluation.find_classifier(path.parent.name))
-    assert classifier.config.metrics["test_accuracy"] > 0.985
-    assert (path.parent / "model.safetensors").stat().st_size < 2 * 2**20
-    tensors = load_file(path.parent / "model.safetensors")
-    assert tensors["head.weight"].shape == (10, classifier.FEATURES)
+def test_the_floor_is_that_of_real_pictures(judge):
+    data = real(60, 1)
+    same = Reference(judge, data, data)
+    floor = same.floor(60)
+    assert floor["frechet"]["value"] == pytest.approx(0, abs=1e-6)
+    assert floor["precision"]["value"] == floor["recall"]["value"] == 1
+    assert floor["pictures"] == 60
+    other = Reference(judge, data, real(30, 2))
+    assert other.floor(40)["frechet"]["value"] > 0
+    assert other.floor(40) == other.floor(40)
+    expected, _ = metrics.nearest(other.test.images, data.images)
+    assert other.floor(40)["nearest_training"]["median"] == pytest.approx(
+        expected.median().item(), rel=0.1
+    )
+
+
+def test_neighbours_of_training_pictures_are_themselves(reference):
+    own = reference.train.images[[5, 7]].permute(0, 2, 3, 1).numpy()
+    sheet = reference.neighbours(own)
+    rows = [sheet[2 + 10 * i : 10 + 10 * i] for i in range(3)]
+    assert (rows[0] == rows[1]).all()
+    assert (rows[0] == rows[2]).all()
+    strangers = reference.test.images[[5, 7]].permute(0, 2, 3, 1).numpy()
+    assert (reference.neighbours(strangers)[2:10] != rows[1]).any()
+
+
+def test_pictures_are_kept(network, reference, tmp_path):
+    images, _ = evaluation.sample(network, SETTINGS)
+    evaluation.keep(tmp_path / "kept", images, SETTINGS, reference)
+    with np.load(tmp_path / "kept" / "probability-flow-3-8-2.npz") as arrays:
+        assert (arrays["images"] == images).all()
+        assert arrays["labels"].tolist() == list(SETTINGS.labels)
+    assert (tmp_path / "kept" / "probability-flow-3-8-2-neighbours.png").stat().st_size > 100
+
+
+def test_a_report_goes_on_where_it_stopped(network, judge, tmp_path):
+    folder, file = tmp_path / "net", tmp_path / "report.json"
+    runs = [replace(SETTINGS, steps=steps) for steps in (2, 3)]
+    report = Report.resume("net", folder, file)
+    assert report.missing(runs) == runs
+    images, seconds = evaluation.sample(network, runs[0])
+    report.evaluations.append(evaluation.measure(network, judge, runs[0], images, seconds))
+    report.save(file)
+
+    again = Report.resume("net", folder, file)
+    assert again.to_markdown() == report.to_markdown()
+    assert again.missing(runs) == runs[1:]
+    assert again.missing([replace(runs[0], labels=runs[0].labels[:5])]), "fewer pictures"
+    assert "| probability-flow | 2 | 6 |" in again.to_markdown()
+
+    other = save_tiny(tmp_path / "other", channels=3)
+    with pytest.raises(ValueError, match="report of another network"):
+        Report.resume("other", other, file)
+    file.write_text("[]")
+    with pytest.raises(ValueError, match="holds no report"):
+        Report.resume("net", folder, file)
+
+
+WORKER = """
+import sys
+import numpy as np
+from accelerate import PartialState
+from dale_demo.checkpoint import load_checkpoint
+from dale_demo.evaluation import sample
+from dale_demo.sampling import SamplingSettings
+
+state = PartialState(cpu=True)
+settings = SamplingSettings(steps=3, labels=(0, 1, 2, 0, 1, 2, 0, 1), guidance=2.0)
+images, _ = sample(load_checkpoint(sys.argv[1]), settings, batch_size=2)
+np.save(f"{sys.argv[2]}-{state.process_index}-of-{state.num_processes}", images)
+"""
+
+
+@pytest.mark.skipif(
+    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
+    reason="needs the gloo backend",
+)
+def test_two_processes_draw_the_same_pictures(network, tmp_path):
+    (tmp_path / "worker.py").write_text(WORKER)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+        *("--master-addr=127.0.0.1", f"--master-port={port}", str(tmp_path / "worker.py")),
+        *(str(tmp_path / "net"), str(tmp_path / "images")),
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=270, env=environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = sample_images(network, SETTINGS, batch_size=8).astype(int)
+    for rank in range(2):
+        shared = np.load(tmp_path / f"images-{rank}-of-2.npy")
+        assert np.abs(shared - alone).max() <= 1, "up to the last bit of float arithmetic"

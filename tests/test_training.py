@@ -138,7 +138,7 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
             training, "m_dsm", lambda score, process, x0, t, z, *a: score(x0, t) * math.nan
         )
     else:
-        monkeypatch.setattr(training, "get_ema_multi_avg_fn", lambda decay: poison)
+        monkeypatch.setattr(training, "ema_update", lambda decay: poison)
     with pytest.raises(ValueError, match="lower learning_rate"):
         run(pictures, tmp_path)
     assert (tmp_path / "model.safetensors").read_bytes() == good
@@ -184,6 +184,30 @@ def test_the_rate_rises_and_falls_on_a_half_cosine():
     assert rates[500] == pytest.approx(0.5)
     assert rates[1000] == pytest.approx(0, abs=1e-9)
     assert max(rates) == pytest.approx(rates[100], rel=0.01)
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(40, 0.999), (400, 0.9)])
+def test_the_average_weighs_steps_as_it_says(steps, decay):
+    """Against the weight of each step, written out as a product."""
+    values = torch.randn(steps, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = torch.nn.Linear(3, 1, bias=False, dtype=torch.float64)
+    average = training.AveragedModel(model, multi_avg_fn=training.ema_update(decay))
+    for value in values:
+        model.weight.data[0] = value
+        average.update_parameters(model)
+    shares = [1.0, *(max(9 / (10 + n), 1 - decay) for n in range(1, steps))]
+    weight = [share * math.prod(1 - s for s in shares[k + 1 :]) for k, share in enumerate(shares)]
+    assert sum(weight) == pytest.approx(1)
+    assert weight[0] < 1e-6, "the start is forgotten, however short the run"
+    assert_close(average.module.weight.data[0], torch.tensor(weight, dtype=torch.float64) @ values)
+
+
+def test_bfloat16_trains_alike(pictures, tmp_path):
+    wide = run(pictures, tmp_path / "float32")
+    narrow = run(pictures, tmp_path / "bfloat16", bf16=True)
+    assert narrow == pytest.approx(wide, rel=0.02)
+    assert narrow != wide
+    assert {w.dtype for w in weights(tmp_path / "bfloat16").values()} == {torch.float32}
 
 
 WORKER = """

@@ -11,7 +11,7 @@ and the seed at hand; the whole table of the search is kept in `experiment.trial
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -43,13 +43,16 @@ OPTIMIZERS: dict[RuleName, Callable[..., Optimizer]] = {
     "adam": Adam,
 }
 
-BIN_EDGES = np.geomspace(1e-8, 1e2, 101)
-"""Ten bins a decade of |w|; what lies outside is counted in the first and last."""
+BINS_PER_DECADE = 10
+BIN_EDGES = np.geomspace(1e-12, 1e2, 14 * BINS_PER_DECADE + 1)
+"""Bins of |w|; what lies outside is counted in the first and last."""
 PROBABILITIES = (np.arange(99) + 0.5) / 99
 SAMPLED = 10_000
 """Fits and quantiles look at up to this many weights, the same ones at every snapshot."""
 LOOKED_AT = 1_000
 """The training loss of a snapshot is that of the first so many examples."""
+BREATHER = 100
+"""A search can be left every so many steps."""
 FACTOR, MARGIN = 2.0, 2
 """A search multiplies rates by this, and ends with the best this far from both ends."""
 
@@ -192,7 +195,7 @@ class Experiment:
         self.task, self.seed = task, seed
         self.problem = _move(task.build(seed), device)
         self.trials = {
-            label: tuple(search(task, rule, self.problem, seed))
+            label: tuple(filter(None, search(task, rule, self.problem, seed)))
             for label, rule in rules.items()
             if rule.learning_rate is None
         }
@@ -258,18 +261,19 @@ class Experiment:
         return Snapshot(step, self.task.epochs * step / self.steps, states)
 
 
-def search(task: Task, rule: Rule, problem: Problem, seed: int) -> Iterator[Trial]:
+def search(task: Task, rule: Rule, problem: Problem, seed: int) -> Iterator[Trial | None]:
     """Try learning rates by factors of two around the task's guess, until the best is inside.
 
     Each trial trains as long as the real run, on the same examples in the same order (an online
-    task: on the validation examples), and is judged on the validation examples.
+    task: on the validation examples), and is judged on the validation examples. Between trials
+    come Nones, every `BREATHER` steps, so that whoever draws them can show that work goes on.
     """
     tried: dict[int, Trial] = {}
     centre = 0
     while pending := [k for k in range(centre - MARGIN, centre + MARGIN + 1) if k not in tried]:
         for k in pending:
             rate = task.rates[rule.name] * FACTOR**k
-            tried[k] = _trial(task, rule, rate, problem, seed)
+            tried[k] = yield from _trial(task, rule, rate, problem, seed)
             yield tried[k]
         centre = max(tried, key=lambda k: tried[k].merit)
 
@@ -287,13 +291,17 @@ def best(trials: tuple[Trial, ...]) -> Trial:
     return winner
 
 
-def _trial(task: Task, rule: Rule, rate: float, problem: Problem, seed: int) -> Trial:
+def _trial(
+    task: Task, rule: Rule, rate: float, problem: Problem, seed: int
+) -> Generator[None, None, Trial]:
     examples = problem.validation if task.online else problem.train
     learner = _Learner("search", replace(rule, learning_rate=rate), problem)
     failed = Trial(rate, math.inf, None if problem.hits is None else 0.0)
     try:
-        for batch in _batches(examples, task, seed):
+        for step, batch in enumerate(_batches(examples, task, seed), 1):
             learner.learn(batch)
+            if step % BREATHER == 0:
+                yield
     except DivergedError:
         return failed
     loss, accuracy = _evaluate(learner.model, problem, problem.validation)

@@ -2,9 +2,12 @@
 
 A click anywhere, or a closed tab, ends the script at its next `st` call by an exception that is
 no error. So what a run has made is kept in an object that outlives the script, and `finally`
-closes it.
+closes it. Streamlit does not wait for that: the script that the click asked for begins at once,
+in a thread of its own. So it waits, in `Kept`, until the run has let go.
 """
 
+import base64
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +24,8 @@ from dale_demo.trajectory import Recorder, Trajectory, develop
 from dale_demo.ui.resources import LINE
 
 DRAW_SECONDS, POLL_SECONDS = 0.08, 0.2
+PATIENCE = 10.0
+"""Seconds to wait for a run that was broken off; it lets go within a few network calls."""
 ENLARGED = 3
 
 
@@ -50,11 +55,29 @@ class Result:
         return self.steps < self.settings.steps
 
 
-@dataclass
 class Kept:
     """A place for one result, which a run fills even when it is broken off."""
 
-    result: Result | None = None
+    def __init__(self) -> None:
+        self._result: Result | None = None
+        self._run = threading.Lock()
+
+    @contextmanager
+    def run(self) -> Iterator[None]:
+        """Hold the place for the length of a run; the result can be read when it has ended."""
+        with self._run:
+            yield
+
+    def fill(self, result: Result) -> None:
+        """Put in what the run has reached."""
+        self._result = result
+
+    @property
+    def result(self) -> Result | None:
+        """The last result, once a run that is still unwinding has let go."""
+        if self._run.acquire(timeout=PATIENCE):
+            self._run.release()
+        return self._result
 
 
 def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: Kept) -> None:
@@ -65,13 +88,13 @@ def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: 
     """
     view, progress = st.empty(), st.empty()
     steps = run(checkpoint, settings)
-    with _place(progress), _recorded(name, checkpoint, settings, kept) as watch:
+    with kept.run(), place(progress), _recorded(name, checkpoint, settings, kept) as watch:
         drawn = 0.0
         for step in steps:
             watch.see(step)
             if step.index == settings.steps or time.monotonic() - drawn > DRAW_SECONDS:
                 drawn = time.monotonic()
-                view.image(jpeg_bytes(sheet(step, settings)), width="stretch")
+                view.image(_inline(sheet(step, settings)), width="stretch")
                 progress.progress(step.index / settings.steps, _status(step, settings, watch))
 
 
@@ -82,13 +105,18 @@ def sheet(step: Step, settings: SamplingSettings) -> Picture:
     return enlarge(side_by_side(state, estimate), ENLARGED)
 
 
+def _inline(picture: Picture) -> str:
+    """The picture as an address of its own: a file could be gone before a slow browser asks."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(picture)).decode()
+
+
 def network_calls(calls: int, settings: SamplingSettings) -> int:
     """Network calls behind `calls` evaluations of the score: twice as many under guidance."""
     return calls * settings.network_calls // settings.calls
 
 
 @contextmanager
-def _place(line: DeltaGenerator) -> Iterator[None]:
+def place(line: DeltaGenerator) -> Iterator[None]:
     """Hold a place for the length of the block, after telling the visitor who is before them."""
     with LINE.visit() as visit:
         while ahead := visit.ahead:
@@ -131,8 +159,8 @@ def _recorded(
         if (last := watch.last) is not None:
             seconds = watch.seconds
             recorder.keep(last)
-            kept.result = Result(
-                recorder.finish(), name, config.class_names, settings, last.index, seconds
+            kept.fill(
+                Result(recorder.finish(), name, config.class_names, settings, last.index, seconds)
             )
 
 

@@ -1,7 +1,8 @@
 """The player: a whole trajectory in the browser, to scrub without asking the server.
 
 One blob of bytes goes over: the length of a JSON header (uint32, little-endian), the header, and
-the JPEG sprites, in which the frames' picture grids are tiled. All drawing is in player.js.
+the JPEG sprites, in which the frames' picture grids are tiled. All drawing is in player.js, on top
+of film.js.
 """
 
 import hashlib
@@ -9,7 +10,6 @@ import json
 import math
 import struct
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import streamlit as st
 from dale_demo import palette
 from dale_demo.frames import Picture, grid, jpeg_bytes
 from dale_demo.trajectory import Trajectory
+from dale_demo.ui.assets import asset
 
 SPRITE_SIDE = 4096
 """Largest side of a sprite in pixels; phones refuse larger textures."""
@@ -30,15 +31,11 @@ COLOURS = {
 }
 
 
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
 _component = st.components.v2.component(
     "dale_player",
     html='<section class="player" tabindex="0" aria-label="Trajectory player"></section>\n',
-    css=_asset("player.css"),
-    js=_asset("player.js"),
+    css=asset("film.css", "player.css"),
+    js=asset("film.js", "player.js"),
 )
 
 

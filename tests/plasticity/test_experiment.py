@@ -16,7 +16,7 @@ from dale_demo.plasticity import (
     RelevantInputs,
     Rule,
 )
-from dale_demo.plasticity.experiment import BIN_EDGES, DivergedError
+from dale_demo.plasticity.experiment import BIN_EDGES, BREATHER, DivergedError, search
 
 SMALL = RelevantInputs(inputs=60, relevant=4, threshold=2, examples=200, epochs=3, batch_size=50)
 EG, GD = Rule("eg", 0.5), Rule("gd", 0.1)
@@ -59,8 +59,9 @@ def test_a_state_reports_the_weights(run):
         assert state.counts.sum() == 60
         assert state.counts[1].sum() == (w < 0).sum()
         assert state.flipped == pytest.approx((w < 0).double().mean().item())
-        inside = (w > BIN_EDGES[70]) & (w < BIN_EDGES[71])
-        assert state.counts[0, 70] == inside.sum()
+        fullest = state.counts[0].argmax()
+        inside = (w > BIN_EDGES[fullest]) & (w < BIN_EDGES[fullest + 1])
+        assert state.counts[0, fullest] == inside.sum() > 0
         relevant = experiment.problem.relevant
         assert state.relevant_share == pytest.approx(
             (w[relevant].abs().sum() / w.abs().sum()).item()
@@ -127,6 +128,15 @@ def test_a_search_steps_over_rates_that_diverge():
     losses = [trial.loss for trial in experiment.trials["GD"]]
     assert experiment.rules["GD"].learning_rate < 0.1
     assert math.isfinite(min(losses))
+
+
+def test_a_search_can_be_left_within_a_trial():
+    task = RelevantInputs(inputs=20, relevant=4, threshold=2, examples=100, epochs=BREATHER + 1)
+    drawn = list(search(task, Rule("eg"), task.build(0), 0))
+    assert drawn[0] is None
+    trials = tuple(trial for trial in drawn if trial)
+    assert trials == Experiment(task, {"EG": Rule("eg")}).trials["EG"]
+    assert len(drawn) == 2 * len(trials)
 
 
 def test_divergence_names_the_rule_and_the_remedy():

@@ -1,0 +1,66 @@
+"""A report: what several evaluations of one network found, kept in a file as they are made."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dale_demo.card import quality_table
+from dale_demo.checkpoint import WEIGHTS_FILE, write_atomically
+from dale_demo.evaluation import Record, described
+from dale_demo.sampling import SamplingSettings
+
+
+@dataclass
+class Report:
+    """Evaluations of one network under several settings.
+
+    Args:
+        checkpoint: Name or folder of the network, as it was asked for.
+        weights: SHA-256 of its weights.
+        floors: What as many real pictures get; one for each number of pictures.
+        evaluations: As `evaluation.evaluate` returns them.
+    """
+
+    checkpoint: str
+    weights: str
+    floors: list[Record] = field(default_factory=list)
+    evaluations: list[Record] = field(default_factory=list)
+
+    @classmethod
+    def resume(cls, checkpoint: str, folder: Path, file: Path | None) -> "Report":
+        """The report in `file` to be continued, or an empty one.
+
+        Raises:
+            ValueError: The file holds something else, or the report of other weights.
+        """
+        weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
+        if file is None or not file.exists():
+            return cls(checkpoint, weights)
+        try:
+            report = cls(**json.loads(file.read_text()))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{file} holds no report; name another file.") from error
+        if report.weights != weights:
+            raise ValueError(f"{file} is the report of another network; name another file.")
+        return report
+
+    def missing(self, runs: Iterable[SamplingSettings]) -> list[SamplingSettings]:
+        """Those of `runs` that have not been evaluated."""
+        done = [record["settings"] for record in self.evaluations]
+        return [settings for settings in runs if described(settings) not in done]
+
+    def floor(self, count: int) -> Record | None:
+        """The floor for `count` pictures, where it has been measured."""
+        return next((floor for floor in self.floors if floor["pictures"] == count), None)
+
+    def save(self, file: Path) -> None:
+        """Write everything as JSON."""
+        text = json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False)
+        write_atomically(file, (text + "\n").encode())
+
+    def to_markdown(self) -> str:
+        """A table of the evaluations with their floors."""
+        return quality_table(self.evaluations, {"floors": self.floors})
