@@ -31,18 +31,18 @@ def test_silence_is_given_up():
     began = time.monotonic()
     with pytest.raises(SilenceError, match=r"0\.2 s"):
         patiently(lambda pulse: never.wait(), 0.2)
-    assert 0.2 <= time.monotonic() - began < 1
+    assert 0.2 <= time.monotonic() - began < 5
     never.set()
 
 
 def test_signs_of_life_are_waited_for():
     def slow(pulse: Pulse) -> str:
-        for _ in range(8):
-            time.sleep(0.1)
+        for _ in range(6):
+            time.sleep(0.3)
             pulse.beat()
         return "done"
 
-    assert patiently(slow, 0.5) == "done", "0.8 s in all, never 0.5 s silent"
+    assert patiently(slow, 1.5) == "done", "1.8 s in all, never 1.5 s silent"
 
 
 def test_abandoned_work_ends_at_its_next_sign_of_life():

@@ -328,16 +328,16 @@ def test_within_five_seconds_when_it_hangs(hub, commits, where):
 def test_within_five_seconds_when_names_are_not_found(stand_in, monkeypatch):
     """The look-up of a host may take longer than every time-out."""
     monkeypatch.setattr(hub_client, "PATIENCE", 0.5)
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(3))
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: time.sleep(9))
     seconds, message = seconds_until_refused()
-    assert seconds < 2
+    assert seconds < 5
     assert message == "The Hub does not answer."
 
 
 def test_slow_is_not_silent(hub, commits, monkeypatch):
-    """Every answer takes half the patience, all of them together far more than the whole."""
+    """Every answer takes a fifth of the patience, all of them together more than the whole."""
     next(commits)
-    monkeypatch.setattr(hub_client, "PATIENCE", 1.0)
+    monkeypatch.setattr(hub_client, "PATIENCE", 1.5)
     hub.seconds = 0.3
     began = time.monotonic()
     assert resolve("ann/net").origin == "downloaded"
