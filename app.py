@@ -6,6 +6,7 @@ from importlib import import_module
 import streamlit as st
 
 from dale_demo.ui.opening import curtain
+from dale_demo.ui.space import share_address
 
 
 def page(name: str) -> Callable[[], None]:
@@ -28,3 +29,4 @@ current = st.navigation(PAGES)
 current.run()
 with st.sidebar:
     st.caption("After [Dale meets Langevin](https://arxiv.org/abs/2510.02730), arXiv 2510.02730.")
+    share_address()

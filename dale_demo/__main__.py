@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dale_demo import hub_commands
+
 if TYPE_CHECKING:
     import torch
 
     from dale_demo.checkpoint import Checkpoint
     from dale_demo.classifier import Classifier
     from dale_demo.evaluation import Reference
+    from dale_demo.hub import Resolved
     from dale_demo.sampling import SamplingSettings, Watch
 
 Command = Callable[..., None]
@@ -58,7 +61,9 @@ data_root_option = click.option(
     help="Where the torchvision sets live.",
 )
 checkpoint_option = click.option(
-    "--checkpoint", default="mnist", help="Name of a bundled network, or a folder."
+    "--checkpoint",
+    default="mnist",
+    help="Name of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.",
 )
 
 SWEPT: dict[str, tuple[click.ParamType, str]] = {
@@ -117,7 +122,7 @@ def swept_options(several: bool) -> Callable[[Command], Command]:
     no_args_is_help=False,
 )
 def cli() -> None:
-    """Train, sample and measure multiplicative diffusion models."""
+    """Train, sample, measure and share multiplicative diffusion models."""
 
 
 @cli.command()
@@ -254,19 +259,22 @@ def evaluate(
     from dale_demo import classifier as judges
     from dale_demo import evaluation
     from dale_demo.card import add_evaluation
-    from dale_demo.checkpoint import find_checkpoint
+    from dale_demo.checkpoint import load_checkpoint
     from dale_demo.report import Report
 
     if json_file:
         _check_folder(json_file)
     state = PartialState(cpu=device == "cpu")
-    loaded = _load(checkpoint, device)
+    found = _find(checkpoint)
+    if update_card and found.commit:
+        raise ValueError(f"--update-card writes into a folder; pull {checkpoint} into one first.")
+    loaded = load_checkpoint(found.folder, _device(device))
     folder = classifier or judges.find_classifier(loaded.config.dataset)
     judge = judges.load_classifier(folder, _device(device))
     judges.check_judge(judge, loaded)
     classes = range(len(loaded.config.class_names)) if conditional else ()
     runs = [_settings(loaded, classes, num_images, **one) for one in _combinations(options)]
-    report = Report.resume(checkpoint, find_checkpoint(checkpoint), json_file)
+    report = Report.resume(checkpoint, found.folder, json_file)
     reference = None
     if state.is_main_process:
         reference = _reference(judge, loaded.config.dataset, data_root, num_images)
@@ -284,7 +292,7 @@ def evaluate(
         if keep:
             evaluation.keep(keep, images, settings, reference)
         if update_card:
-            add_evaluation(find_checkpoint(checkpoint), record, report.floor(num_images))
+            add_evaluation(found.folder, record, report.floor(num_images))
     if state.is_main_process:
         click.echo(report.to_markdown())
 
@@ -317,6 +325,10 @@ def train_classifier(
     config = replace(classifier.config, training=notes, metrics=metrics)
     judges.save_classifier(out, classifier, config)
     click.echo(f"Test accuracy {accuracy.value:.2%}; wrote {out}.")
+
+
+for command in (hub_commands.push, hub_commands.pull, hub_commands.space):
+    cli.add_command(command)
 
 
 def main() -> None:
@@ -356,9 +368,19 @@ def _notes(device: str) -> dict[str, Any]:
 
 
 def _load(name: str, device: str) -> "Checkpoint":
-    from dale_demo.checkpoint import find_checkpoint, load_checkpoint
+    from dale_demo.checkpoint import load_checkpoint
 
-    return load_checkpoint(find_checkpoint(name), _device(device))
+    return load_checkpoint(_find(name).folder, _device(device))
+
+
+def _find(name: str) -> "Resolved":
+    """Find a network, and say where it came from if that was not here."""
+    from dale_demo.hub import resolve
+
+    found = resolve(name)
+    if found.commit:
+        click.echo(f"{name}: {found.account}", err=True)
+    return found
 
 
 def _reference(

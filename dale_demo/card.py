@@ -4,12 +4,12 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from huggingface_hub import ModelCardData
 
 from dale_demo.checkpoint import (
     CARD_FILE,
@@ -17,23 +17,27 @@ from dale_demo.checkpoint import (
     CheckpointConfig,
     CheckpointError,
     load_config,
+    one_line,
     write_atomically,
 )
 from dale_demo.data import KMNIST_10K, TORCHVISION_SETS
 from dale_demo.network import Denoiser
 
 if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCardData
+
     from dale_demo.classifier import ClassifierConfig
 
 PAPER = "https://arxiv.org/abs/2510.02730"
 HUB_DATASETS = {"mnist": "ylecun/mnist", "fashion-mnist": "zalando-datasets/fashion_mnist"}
+GENERATION = "unconditional-image-generation"
 CURVE_ROWS = 12
 
 
 def model_card(config: CheckpointConfig) -> str:
     """Render a network's card as Markdown with Hub front matter."""
     sections = (
-        _front_matter(config.dataset, "unconditional-image-generation", ["diffusion", "dales-law"]),
+        _front_matter(model_card_data(config)),
         _description(config),
         _usage(config),
         _contents(config),
@@ -45,6 +49,48 @@ def model_card(config: CheckpointConfig) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def model_card_data(config: CheckpointConfig) -> "ModelCardData":
+    """The front matter of a network's card, its measured quality as the Hub's `model-index`."""
+    results = [
+        _eval_result(config.dataset, record)
+        for record in config.metrics.get("evaluations", ())
+        if "class_accuracy" in record
+    ]
+    measured: dict[str, Any] = {}
+    if results:
+        name = f"Multiplicative diffusion on {TORCHVISION_SETS.get(config.dataset, config.dataset)}"
+        measured = {"metrics": ["accuracy"], "model_name": name, "eval_results": results}
+    return _card_data(config.dataset, GENERATION, ["diffusion", "dales-law"], **measured)
+
+
+def completed(card: str, config: CheckpointConfig) -> str:
+    """A card with all the front matter that the Hub reads; what it says already stays as it is.
+
+    Args:
+        card: README.md of a checkpoint; where it is empty, a new card is written.
+        config: Of the same checkpoint.
+
+    Raises:
+        CheckpointError: The front matter of `card` is not YAML, or the metrics in `config` are
+            not this program's.
+    """
+    from huggingface_hub import ModelCard, ModelCardData
+
+    with _own_metrics():
+        ours, fresh = model_card_data(config).to_dict(), model_card(config)
+    if not card.strip():
+        return fresh
+    try:
+        given = ModelCard(card).data.to_dict()
+    except Exception as error:  # the YAML parser has errors of its own
+        raise CheckpointError(f"The head of {CARD_FILE} is wrong: {one_line(error)}.") from error
+    whole = ours | given
+    if whole == given:
+        return card
+    body = re.sub(r"\A---\n.*?\n---\n", "", card, flags=re.DOTALL)
+    return f"{_front_matter(ModelCardData(**whole))}\n\n{body.lstrip()}"
+
+
 def classifier_card(config: "ClassifierConfig") -> str:
     """Render a classifier's card as Markdown with Hub front matter."""
     accuracy = config.metrics.get("test_accuracy")
@@ -53,7 +99,7 @@ def classifier_card(config: "ClassifierConfig") -> str:
         low, high = config.metrics["interval"]
         measured = f"Accuracy on the test pictures: {accuracy:.2%} ({low:.2%} to {high:.2%})."
     sections = (
-        _front_matter(config.dataset, "image-classification", ["evaluation"]),
+        _front_matter(_card_data(config.dataset, "image-classification", ["evaluation"])),
         f"# A small classifier of {_title(config.dataset)}\n\n"
         "Four convolutions, with which `python -m dale_demo evaluate` counts how many sampled "
         "pictures are recognised as their class. It learns from the training pictures, moved by up "
@@ -77,17 +123,13 @@ def add_evaluation(
         CheckpointError: The folder is not a checkpoint, or its metrics are not this program's.
     """
     folder, config = Path(folder), load_config(folder)
-    try:
+    with _own_metrics():
         metrics = dict(config.metrics)
         metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, "settings")
         if floor is not None:
             metrics["floors"] = _replaced(metrics.get("floors", ()), floor, "pictures")
         config = replace(config, metrics=metrics)
         card = model_card(config)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"The metrics in {CONFIG_FILE} are not this program's; empty them: {error!r}."
-        ) from error
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
     write_atomically(folder / CARD_FILE, card.encode())
 
@@ -131,6 +173,17 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}"
 
 
+@contextmanager
+def _own_metrics() -> Iterator[None]:
+    """Say in one sentence that the block's metrics are not such as `evaluate` stores."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"The metrics in {CONFIG_FILE} are not this program's; empty them: {error!r}."
+        ) from error
+
+
 def _cpu_name() -> str:
     """Linux leaves `platform.processor` empty or vague; /proc knows the family."""
     try:
@@ -146,15 +199,39 @@ def _title(dataset: str) -> str:
     return plain(TORCHVISION_SETS.get(dataset, dataset))
 
 
-def _front_matter(dataset: str, task: str, tags: list[str]) -> str:
-    data = ModelCardData(
+def _front_matter(data: "ModelCardData") -> str:
+    return f"---\n{data.to_yaml()}\n---"
+
+
+def _card_data(dataset: str, task: str, tags: list[str], **measured: Any) -> "ModelCardData":
+    from huggingface_hub import ModelCardData
+
+    return ModelCardData(
         license="mit",
         library_name="dale-demo",
         pipeline_tag=task,
         tags=[*tags, "log-normal", "multiplicative-noise"],
         datasets=HUB_DATASETS.get(dataset),
+        **measured,
     )
-    return f"---\n{data.to_yaml()}\n---"
+
+
+def _eval_result(dataset: str, record: Mapping[str, Any]) -> "EvalResult":
+    from huggingface_hub import EvalResult
+
+    settings, result = record["settings"], record["class_accuracy"]
+    return EvalResult(
+        task_type=GENERATION,
+        dataset_type=HUB_DATASETS.get(dataset, dataset),
+        dataset_name=TORCHVISION_SETS.get(dataset, dataset),
+        metric_type="accuracy",
+        metric_value=result["share"],
+        metric_name=(
+            f"Recognised as their class: {settings['sampler']}, {settings['steps']} steps, "
+            f"{record['calls']} calls, {result['count']} pictures"
+        ),
+        metric_args=dict(settings),
+    )
 
 
 def _description(config: CheckpointConfig) -> str:
@@ -173,9 +250,10 @@ def _usage(config: CheckpointConfig) -> str:
     library = f"""\
 from dale_demo.checkpoint import load_checkpoint
 from dale_demo.data import pixels
+from dale_demo.hub import resolve
 from dale_demo.sampling import SamplingSettings, run
 
-checkpoint = load_checkpoint("FOLDER")
+checkpoint = load_checkpoint(resolve("FOLDER").folder)
 for step in run(checkpoint, SamplingSettings(labels=(0, {last}), seed=1)):
     print(step.index, step.calls)
 images = pixels(step.x)  # uint8 [2, {", ".join(map(str, config.network.image_shape))}]"""
@@ -184,10 +262,8 @@ images = pixels(step.x)  # uint8 [2, {", ".join(map(str, config.network.image_sh
         "--num-images 16 --out samples.png"
     )
     return (
-        "## Use\n\nFOLDER is the folder of this card.\n\n"
-        + fenced(library, "python")
-        + "\n\n"
-        + fenced(command, "bash")
+        "## Use\n\nFOLDER is the folder of this card, or OWNER/NAME of its repository on the "
+        "Hugging Face Hub.\n\n" + fenced(library, "python") + "\n\n" + fenced(command, "bash")
     )
 
 

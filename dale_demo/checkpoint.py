@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import textwrap
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -149,12 +150,17 @@ def load_config(folder: Path | str) -> CheckpointConfig:
 def read_config(folder: Path | str) -> str:
     """Read the text of a folder's config.json within the size limit; raises CheckpointError."""
     path = Path(folder) / CONFIG_FILE
+    if not path.exists() and not Path(folder).is_file():
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.")
+    return read_text(path, MAX_CONFIG_BYTES)
+
+
+def read_text(path: Path, max_bytes: int) -> str:
+    """Read a text file of at most `max_bytes`; raises CheckpointError."""
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise CheckpointError(f"{path} is larger than {MAX_CONFIG_BYTES >> 20} MiB.")
+        if path.stat().st_size > max_bytes:
+            raise CheckpointError(f"{path} is larger than {max_bytes >> 20} MiB.")
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{folder} is not a checkpoint: it has no {CONFIG_FILE}.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} cannot be read: {one_line(error)}.") from error
 
@@ -237,7 +243,7 @@ def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor])
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data` beside `path`, then rename, so that a reader sees the old or the new file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.write_bytes(data)
         temporary.replace(path)

@@ -1,8 +1,11 @@
 """What all visitors share: the networks, the device, and the line for a place to sample."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 import torch
@@ -10,14 +13,18 @@ import torch
 from dale_demo.checkpoint import (
     Checkpoint,
     CheckpointConfig,
+    CheckpointError,
     bundled_checkpoints,
-    find_checkpoint,
     load_checkpoint,
     load_config,
 )
+from dale_demo.hub import Resolved, offered, resolve
 
 PLACES = 2
 """Runs at once: on two cores two share their time nearly without loss, four take twice as long."""
+RECHECK_SECONDS, RETRY_SECONDS = 600, 30
+"""How long a network from the Hub is taken for the newest, and a failure for lasting."""
+ASKING = "Asking the Hugging Face Hub …"
 
 
 class Line:
@@ -82,23 +89,74 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+@dataclass(frozen=True)
+class Found:
+    """A network that can be used, whatever was asked for.
+
+    Args:
+        network: Where it is.
+        problem: Why it is the bundled one in place of the one asked for; empty where it is not.
+    """
+
+    network: Resolved
+    problem: str = ""
+
+
 def network_names() -> list[str]:
-    """Networks to choose from, the first being the default."""
-    return list(bundled_checkpoints())
+    """Networks to choose from, the first being the default: the bundled and the offered ones."""
+    return list(dict.fromkeys([*bundled_checkpoints(), *offered()]))
 
 
-def network(name: str) -> Checkpoint:
+def find(name: str) -> Found:
+    """Find a network by the name that a visitor chose or typed; the bundled one in its place.
+
+    Raises:
+        CheckpointError: It is not to be had, and there is no bundled one.
+    """
+    name, bundled = name.strip(), bundled_checkpoints()
+    if name in bundled:
+        return Found(resolve(name))
+    public = name not in offered()
+    outcome = _outcome(name, public)
+    if outcome.error and time.monotonic() - outcome.when > RETRY_SECONDS:
+        _outcome.clear(name, public)
+        outcome = _outcome(name, public)
+    if outcome.network:
+        return Found(outcome.network)
+    if not bundled:
+        raise CheckpointError(outcome.error)
+    return Found(resolve(next(iter(bundled))), outcome.error)
+
+
+def network(folder: Path) -> Checkpoint:
     """Load a network once for all visitors; read-only, so never train, move or seed it.
 
     Raises:
-        CheckpointError: There is no such network, or it is damaged.
+        CheckpointError: It is damaged.
     """
-    return _network(str(find_checkpoint(name)), device())
+    return _network(str(folder), device())
 
 
-def network_config(name: str) -> CheckpointConfig:
+def network_config(folder: Path) -> CheckpointConfig:
     """Read what a network can do without its weights; raises CheckpointError."""
-    return _config(str(find_checkpoint(name)))
+    return _config(str(folder))
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of looking for a network, and when."""
+
+    network: Resolved | None
+    error: str
+    when: float
+
+
+@st.cache_resource(ttl=RECHECK_SECONDS, max_entries=64, show_spinner=ASKING)
+def _outcome(name: str, public: bool) -> _Outcome:
+    try:
+        return _Outcome(resolve(name, public=public), "", time.monotonic())
+    except CheckpointError as error:
+        return _Outcome(None, str(error), time.monotonic())
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)

@@ -104,7 +104,7 @@ def _choose(buttons: DeltaGenerator, stage: DeltaGenerator, kept: Kept) -> None:
         stop.button("Stop", key="stop", icon=":material/stop:")
         try:
             with stage.container():
-                sample(choice.network, network(choice.network), choice.settings, kept)
+                sample(choice.network, network(choice.folder), choice.settings, kept)
         except ValueError as error:
             remark.warning(str(error))
         stop.empty()
@@ -157,12 +157,17 @@ def _story(result: Result) -> None:
     """Below the picture: what it is, what to take away, why it works."""
     st.markdown(WHAT_YOU_SEE)
     settings = result.settings
-    downloads.buttons(result.trajectory, f"{result.network}-{settings.sampler}-{settings.seed}")
+    downloads.buttons(result.trajectory, _file_name(result))
     st.header("Why it works", divider="gray")
     st.markdown(WHY_IT_WORKS)
     st.markdown(HONEST)
     _source(settings.sampler)
     _law(result.trajectory)
+
+
+def _file_name(result: Result) -> str:
+    network = result.network.replace("/", "-")
+    return f"{network}-{result.settings.sampler}-{result.settings.seed}"
 
 
 @st.fragment

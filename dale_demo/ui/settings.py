@@ -6,10 +6,12 @@ which preset the other settings are, if any.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
 
+from dale_demo.card import plain
 from dale_demo.checkpoint import CheckpointConfig
 from dale_demo.process import GridName
 from dale_demo.samplers import LANGEVIN, SAMPLERS, SamplerName
@@ -22,7 +24,7 @@ from dale_demo.sampling import (
     paper_annealed,
 )
 from dale_demo.ui import opening
-from dale_demo.ui.resources import network_config, network_names
+from dale_demo.ui.resources import find, network_config, network_names
 
 DEFAULT = PRESETS["wide"]
 NO_CLASS = "no class"
@@ -49,11 +51,13 @@ class Choice:
 
     Args:
         network: Name of the network.
+        folder: Where its checkpoint is.
         config: What the network can do.
         settings: How to sample.
     """
 
     network: str
+    folder: Path
     config: CheckpointConfig
     settings: SamplingSettings
 
@@ -64,23 +68,38 @@ def controls() -> Choice:
     Raises:
         ValueError: There is no network, or the settings do not go together.
     """
-    names = network_names()
-    if not names:
-        raise ValueError("There is no network in the folder checkpoints; train or pull one first.")
-    network = st.selectbox(
-        "Network",
-        names,
-        key="network",
-        bind="query-params",
-        help="The trained network that guesses the clean picture.",
-    )
-    config = network_config(network)
+    name, folder = _network()
+    config = network_config(folder)
     preset = st.container()
     values = _walk() | _pictures(config) | _advanced()
     settings = SamplingSettings(**values)
     with preset:
         _preset(presets(config.dataset), settings)
-    return Choice(network, config, settings)
+    return Choice(name, folder, config, settings)
+
+
+def _network() -> tuple[str, Path]:
+    """Choose a network; one that is not to be had gives way to the bundled one, and says so."""
+    names = network_names()
+    if not names:
+        raise ValueError("There is no network in the folder checkpoints; train or pull one first.")
+    name = st.selectbox(
+        "Network",
+        names,
+        key="network",
+        bind="query-params",
+        accept_new_options=True,
+        help="The trained network that guesses the clean picture; type OWNER/NAME for any that "
+        "is on the Hugging Face Hub.",
+    )
+    found = find(name)
+    network = found.network
+    if found.problem:
+        problem = plain(found.problem).rstrip(".")
+        st.warning(f"{problem}; the bundled network *{network.name}* takes its place.")
+    elif network.url:
+        st.caption(f"{plain(network.account)} [See it there]({network.url}).")
+    return network.name, network.folder
 
 
 def presets(dataset: str) -> dict[str, SamplingSettings]:
@@ -164,6 +183,7 @@ def _pictures(config: CheckpointConfig) -> dict[str, Any]:
         "Classes",
         names,
         selection_mode="multi",
+        format_func=plain,  # names come from strangers
         key="classes",
         bind="query-params",
         help="What to draw, in turn: all classes where none is chosen; with **no class** "

@@ -24,6 +24,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--disable-features=LocalNetworkAccessChecks",  # a frame of a public site may show this machine
 )
 START_SECONDS = 120
 IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'

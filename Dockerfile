@@ -1,0 +1,28 @@
+# The app in a container, as a Docker Space on the Hugging Face Hub runs it: docker build -t dale .
+FROM python:3.11-slim
+
+RUN useradd --create-home --uid 1000 user
+USER user
+ENV HOME=/home/user \
+    HF_HOME=/home/user/.cache/huggingface \
+    PATH=/home/user/.local/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PIP_NO_CACHE_DIR=1
+WORKDIR /home/user/app
+
+# PyTorch and torchvision without CUDA, as a pair, before all that asks for them.
+RUN pip install --user --index-url https://download.pytorch.org/whl/cpu torch torchvision
+COPY --chown=user requirements.txt .
+RUN pip install --user -r requirements.txt
+COPY --chown=user . .
+
+# A Space shows the app in a frame of another site, from which browsers send no cookies, so that a
+# token in one refuses every upload. There is no log-in here that a forged request could abuse.
+ENV STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION=false
+EXPOSE 8501
+HEALTHCHECK --start-period=60s CMD ["python", "-c", \
+    "import urllib.request as web; web.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
+
+# CPU_CORES is what a Space may use, of more that it sees.
+CMD ["sh", "-c", "cores=${CPU_CORES:-2}; export OMP_NUM_THREADS=${cores%%.*}; \
+    exec streamlit run app.py --server.port 8501 --server.address 0.0.0.0"]
