@@ -25,7 +25,7 @@ Origin = Literal["bundled", "folder", "cache", "downloaded"]
 MAX_CARD_BYTES = 2**20
 FILES = (CONFIG_FILE, CARD_FILE, WEIGHTS_FILE)
 """All that is ever read of a repository; what can refuse it is fetched first."""
-OFFERS, OFFERS_VARIABLE = Path(__file__).resolve().parent.parent / "networks.txt", "DALE_NETWORKS"
+OFFERS, OFFERS_VARIABLE = Path(__file__).with_name("networks.txt"), "DALE_NETWORKS"
 
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9_][A-Za-z0-9._/-]{{0,99}}))?")
@@ -159,7 +159,7 @@ def offered() -> list[str]:
     """Networks that the app offers beside the bundled ones: a word each.
 
     They stand in the environment variable DALE_NETWORKS or, where that is not set, in networks.txt
-    beside the app; commas separate too, and # begins a remark.
+    beside this module; commas separate too, and # begins a remark.
     """
     text = os.environ.get(OFFERS_VARIABLE)
     if text is None:
