@@ -65,6 +65,17 @@ class Dataset:
             [positive(self.images[self.labels == k]).mean(0) for k in range(len(self.class_names))]
         )
 
+    def log_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of ln x₀ at each pixel, float32 [classes + 1, C, H, W] each.
+
+        By class, and over all pictures at the end.
+        """
+        groups = [self.images[self.labels == k] for k in range(len(self.class_names))]
+        logs = [positive(group).double().log() for group in (*groups, self.images)]
+        means = torch.stack([y.mean(0) for y in logs])
+        stds = torch.stack([y.std(0, correction=0) for y in logs])
+        return means.float(), stds.float()
+
     def log_law(self) -> LogNormal:
         """Log-normal law fitted to every pixel of every picture (256 values, counted)."""
         counts = torch.bincount(self.images.flatten(), minlength=256).double()

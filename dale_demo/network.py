@@ -73,11 +73,14 @@ class Denoiser(nn.Module):
         D = ȳ + c_skip (u − ȳ) + c_out F(c_in (u − ȳ), ¼ ln s, label),
         c_skip = s_d² / (s² + s_d²),  c_out = s s_d / √(s² + s_d²),  c_in = 1 / √(s² + s_d²).
 
-    The buffer `class_averages` [num_classes, C, H, W] keeps the mean positive picture of each
-    class, from which the paper's class-averaged start is made.
+    Buffers keep what the starts of sampling are made from: `class_averages`
+    [num_classes, C, H, W], the mean positive picture of each class, and `log_means` and `log_stds`
+    [num_classes + 1, C, H, W], those of ln x₀ at each pixel, by label, the null label last.
     """
 
     class_averages: Tensor
+    log_means: Tensor
+    log_stds: Tensor
 
     def __init__(self, config: UNetConfig):
         super().__init__()
@@ -85,6 +88,9 @@ class Denoiser(nn.Module):
         self.unet = UNet(config)
         averages = torch.zeros(config.num_classes, *config.image_shape)
         self.register_buffer("class_averages", averages)
+        for name in ("log_means", "log_stds"):
+            moments = torch.zeros(config.num_classes + 1, *config.image_shape)
+            self.register_buffer(name, moments)
 
     @property
     def null_label(self) -> int:

@@ -17,7 +17,6 @@ from dale_demo.paper import ANNEALED, PROCESS, STEPS, known_as
 from dale_demo.process import (
     GeometricBrownianMotion,
     GridName,
-    LogNormal,
     Noise,
     class_averaged_start,
     make_grid,
@@ -58,10 +57,10 @@ class SamplingSettings:
         mu: Drift μ; None means σ²/2, which keeps the median still.
         steps: N, intervals of the grid.
         grid: Spacing of the times: "karras" in noise level, or "uniform" in t.
-        start: Law of X_T: "exact" matches the first two log moments of the noised data at any
-            noise level; "fitted" is the one stored with the checkpoint, for its own process;
-            "class-averaged" noises the mean picture of each sample's class (of class i mod C
-            for an unconditional sample i).
+        start: Law of X_T: "exact" has, at each pixel, the first two log moments of the noised
+            data of the label, at any noise level; "fitted" is the one stored with the
+            checkpoint, for its own process; "class-averaged" noises the mean picture of each
+            sample's class (of class i mod C for an unconditional sample i).
         labels: Class of each picture, −1 where unconditional.
         guidance: Classifier-free guidance w ≥ 0; 1 is the conditional score itself.
         seed: Of every draw.
@@ -273,5 +272,10 @@ def _start(
         averages = checkpoint.model.class_averages
         own = torch.tensor(list(indices), device=labels.device) % len(averages)
         return class_averaged_start(process, averages, torch.where(labels < 0, own, labels), z)
-    law = LogNormal.terminal(process, config.data_law)
-    return (config.start if settings.start == "fitted" else law).sample(z)
+    if settings.start == "fitted":
+        return config.start.sample(z)
+    rows = torch.where(labels < 0, checkpoint.model.null_label, labels)
+    mean, std = checkpoint.model.log_means[rows].double(), checkpoint.model.log_stds[rows].double()
+    horizon = torch.tensor(process.horizon, dtype=torch.float64, device=z.device)
+    spread = torch.hypot(std, process.noise_level(horizon))
+    return torch.exp(mean + process.log_drift(horizon) + spread * z)

@@ -383,11 +383,13 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
 
 
 def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:
-    """The network as its seed makes it, with the data's class averages, channels last."""
+    """The network as its seed makes it, with the data's averages, channels last."""
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = Denoiser(config.network(data))
     model.class_averages.copy_(data.class_averages())
+    for buffer, moment in zip((model.log_means, model.log_stds), data.log_moments(), strict=True):
+        buffer.copy_(moment)
     return model.to(memory_format=torch.channels_last)
 
 

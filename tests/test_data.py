@@ -147,6 +147,10 @@ def test_log_law_and_class_averages_agree_with_numpy(arrays):
     assert law.log_std == pytest.approx(np.log(x).std(), abs=1e-7)
     averages = np.stack([x[labels == k].mean(0) for k in range(3)])[:, None]
     assert_close(data.class_averages(), torch.from_numpy(averages).float())
+    logs = [np.log(x[labels == k]) for k in range(3)] + [np.log(x)]
+    means, stds = data.log_moments()
+    assert_close(means[:, 0], torch.from_numpy(np.stack([y.mean(0) for y in logs])).float())
+    assert_close(stds[:, 0], torch.from_numpy(np.stack([y.std(0) for y in logs])).float())
     assert not math.isclose(law.log_std, np.log(x).std(ddof=1), abs_tol=1e-7)
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import kstest
 from tiny_network import save_tiny
 
 from dale_demo.checkpoint import Checkpoint, load_checkpoint
-from dale_demo.process import LogNormal
 from dale_demo.samplers import SAMPLERS
 from dale_demo.sampling import (
     PRESETS,
@@ -56,19 +56,27 @@ def test_guidance_leaves_unconditional_pictures_alone(checkpoint):
 
 
 @pytest.mark.parametrize(
-    ("settings", "law"),
+    ("settings", "drift"),
     [
-        (SamplingSettings(noise_level=3.0), LogNormal(0.095, math.hypot(0.219, 3.0))),
-        (SamplingSettings(noise_level=2.0, mu=3.5), LogNormal(0.095 + 1.5, math.hypot(0.219, 2))),
-        (PRESETS["paper"], LogNormal(0.2, 0.9)),
+        (SamplingSettings(noise_level=0.3), 0.0),
+        (SamplingSettings(noise_level=2.0, mu=3.5), 1.5),
     ],
 )
-def test_the_start_has_the_law_asked_for(checkpoint, settings, law):
-    first = next(run(checkpoint, replace(settings, labels=(-1,) * 100)))
-    fitted = LogNormal.fit(first.x)
-    tolerance = 4 * law.log_std / math.sqrt(first.x.numel())
-    assert fitted.log_mean == pytest.approx(law.log_mean, abs=tolerance)
-    assert fitted.log_std == pytest.approx(law.log_std, abs=tolerance)
+@pytest.mark.parametrize("label", [-1, 1])
+def test_the_exact_start_has_the_noised_moments_at_each_pixel(checkpoint, settings, drift, label):
+    first = next(run(checkpoint, replace(settings, labels=(label,) * 100)))
+    model, s = checkpoint.model, torch.tensor(settings.noise_level, dtype=torch.float64)
+    mean, std = model.log_means[label].double(), model.log_stds[label].double()
+    scores = (first.x.log() - mean - drift) / torch.hypot(std, s)
+    assert kstest(scores.flatten(), "norm").pvalue > 0.01
+    wrong = (first.x.log() - model.log_means[0].double() - drift) / s
+    assert kstest(wrong.flatten(), "norm").pvalue < 1e-3
+
+
+def test_the_fitted_start_is_the_stored_law(checkpoint):
+    first = next(run(checkpoint, replace(PRESETS["paper"], labels=(-1,) * 100)))
+    scores = (first.x.log() - 0.2) / 0.9
+    assert kstest(scores.flatten(), "norm").pvalue > 0.01
 
 
 def test_class_averaged_start_is_the_noised_average(checkpoint):

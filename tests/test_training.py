@@ -53,6 +53,9 @@ def test_a_short_run_lowers_the_loss(pictures, tmp_path):
     assert loaded.config.training["images"] == 32 * 50
     assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 50
     assert torch.equal(loaded.model.class_averages, pictures.class_averages())
+    means, stds = pictures.log_moments()
+    assert torch.equal(loaded.model.log_means, means)
+    assert torch.equal(loaded.model.log_stds, stds)
     start = LogNormal.terminal(loaded.config.process, pictures.log_law())
     assert loaded.config.start == start
     assert not (tmp_path / "net" / STATE_FILE).exists()

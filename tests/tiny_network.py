@@ -33,5 +33,8 @@ def save_tiny(folder: Path, channels: int = 1, **fields: object) -> Path:
         parameter.data.normal_(0, 0.2, generator=generator)
     averages = torch.linspace(1, 2, model.class_averages.numel())
     model.class_averages.copy_(averages.reshape(model.class_averages.shape))
+    moments = torch.linspace(0, 0.6, model.log_means.numel()).reshape(model.log_means.shape)
+    model.log_means.copy_(moments)
+    model.log_stds.copy_(moments.flip(0))
     save_checkpoint(folder, model, config, model_card(config))
     return folder

@@ -259,7 +259,7 @@ def _forward_process() -> dict[str, Any]:
             index=starts.index(DEFAULT.start),
             key="start",
             bind="query-params",
-            help="**exact** matches mean and spread of ln x at any noise level, **fitted** is "
+            help="**exact** has the noised data's mean and spread at each pixel, **fitted** is "
             "the paper's for s(T) = 0.8, **class-averaged** noises the mean picture of a class.",
         ),
     }
