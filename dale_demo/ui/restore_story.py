@@ -68,8 +68,8 @@ def account(choice: Choice) -> str:
     return (
         f"Network *{choice.network}*, without being told the class. s(t) = "
         f"{settings.noise_level:g}, that is t = {t:.3g} of its process (σ = {own.sigma:g}). "
-        f"Network calls: Tweedie {calls['tweedie']}, probability flow {calls['flow']}, each draw by "
-        f"{settings.drawer} {calls['draws']}; seed {settings.seed}."
+        f"Network calls: Tweedie {calls['tweedie']}, probability flow {calls['flow']}, "
+        f"each draw by {settings.drawer} {calls['draws']}; seed {settings.seed}."
     )
 
 
