@@ -34,7 +34,7 @@ def letter(dark: bool = False, scale: int = 4) -> Image.Image:
 EXPECTED = fit(encoded(letter())).frame
 
 
-def same(frame, tolerance=0.03):
+def same(frame, tolerance=0.05):
     return np.abs(frame - EXPECTED).mean() < tolerance
 
 
