@@ -137,4 +137,4 @@ def test_what_no_canvas_sends_changes_nothing(painted):
 
 
 def test_defaults_are_those_that_are_stored():
-    assert restore_opening.DEFAULT == restoration.RestorationSettings()
+    assert restoration.RestorationSettings() == restore_opening.DEFAULT
