@@ -11,6 +11,7 @@ whenever the bundled network changes.
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,10 +76,14 @@ def main() -> None:
     """Write both files."""
     root = os.environ.get("DALE_DATA")
     sets = {name: load(HELD_OUT.get(name, name), "test", root) for name in CLASS_NAMES}
-    np.savez_compressed(PICTURES, **{name: _first_of_each(data) for name, data in sets.items()})
+    _save(PICTURES, {name: _first_of_each(data) for name, data in sets.items()})
     restoration, answers = make()
     run = restoration.arrays() | {"answers": answers}
-    np.savez_compressed(RUN, **{name: array.astype(np.float32) for name, array in run.items()})
+    _save(RUN, {name: array.astype(np.float32) for name, array in run.items()})
+
+
+def _save(file: Path, arrays: dict[str, Any]) -> None:
+    np.savez_compressed(file, **arrays)
 
 
 def _first_of_each(data: Dataset) -> NDArray[np.uint8]:

@@ -5,7 +5,7 @@ for it, so an address that asks for one of them opens with an empty canvas.
 """
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import streamlit as st
 
@@ -90,7 +90,7 @@ def _picture(config: CheckpointConfig) -> str:
     )
 
 
-def _noise() -> dict[str, float | int]:
+def _noise() -> dict[str, Any]:
     default = opening.DEFAULT
     return {
         "noise_level": st.select_slider(
@@ -114,7 +114,7 @@ def _noise() -> dict[str, float | int]:
     }
 
 
-def _walk() -> dict[str, object]:
+def _walk() -> dict[str, Any]:
     default, drawers = opening.DEFAULT, list(get_args(DrawerName))
     return {
         "drawer": st.selectbox(
