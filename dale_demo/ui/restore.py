@@ -53,12 +53,12 @@ def page() -> None:
     """Draw the page."""
     st.title("Noise and restore")
     st.markdown(story.TAGLINE)
-    own, stage = st.container(), st.container()
+    own, stage = st.container(), st.empty()
     if "restoration" not in st.session_state:
         st.session_state["restoration"] = _stored()
-        with stage.empty():
+        with stage.container():
             _restored(_example(), st.session_state["restoration"].restored[1])
-            time.sleep(HEAD_START)
+        time.sleep(HEAD_START)
     try:
         with st.sidebar:
             choice = controls()
@@ -67,7 +67,9 @@ def page() -> None:
     except ValueError as error:
         own.warning(str(error))
         return
-    if picture is not None:
+    if picture is None:
+        stage.empty()
+    else:
         _show(choice, picture, stage)
     story.tell(choice.config)
 
@@ -79,7 +81,7 @@ def _show(choice: Choice, picture: Grey, stage: DeltaGenerator) -> None:
         _noised(choice, picture)
     with holes:
         _fill(choice, picture)
-    with stage:
+    with stage.container():
         restoration = _restore(choice, picture)
         _restored(picture, restoration)
         st.caption(story.account(choice))

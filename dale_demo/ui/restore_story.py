@@ -80,8 +80,9 @@ def noise(
     ratio = signal_to_noise(x0, level)
     spread = level * math.sqrt(ratio)
     expected = crossing_share(x0, strength)
+    loudness = f"{decibels(ratio):.1f}".replace("-", "−")
     st.markdown(
-        f"**Signal to noise {decibels(ratio):.1f} dB.** From pixel to pixel ln x₀ varies by "
+        f"**Signal to noise {loudness} dB.** From pixel to pixel ln x₀ varies by "
         f"{spread:.2f}, and the noise adds {level:g}: the picture has {ratio:.3g} times the "
         f"noise’s power. Additive noise that changes ln|x| by as much has τ = {strength:.3g}, and "
         f"pushes {crossed} of {x0.numel()} pixels below zero ({expected:.1%} expected); the "
