@@ -38,4 +38,6 @@ def _figure(picture: Picture, name: str, text: str) -> str:
     source = "data:image/png;base64," + base64.b64encode(png_bytes(picture)).decode()
     name, text = html.escape(name), html.escape(text)
     caption = f"<figcaption><b>{name}</b> {text}</figcaption>" if name or text else ""
-    return f'<figure><img src="{source}" alt="{name or "picture"}">{caption}</figure>'
+    return (
+        f'<figure><img src="{source}" alt="{name or "one of several answers"}">{caption}</figure>'
+    )
