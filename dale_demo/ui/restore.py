@@ -320,7 +320,7 @@ def _fill(choice: Choice, picture: Grey) -> None:
             remark.caption("Press **Fill** to see this hole filled.")
         _, shown, there, answers = kept.filled
         holed = np.where(there[..., None], palette.rgb(palette.EXCITATORY), shown[..., None])
-        known = holed.astype(np.uint8), "", "what is known"
+        known = holed.astype(np.uint8), "known", "and the hole"
         gallery([known, *((grey(answer[0]), "", "") for answer in answers)])
 
 
