@@ -23,6 +23,7 @@ def page(name: str) -> Callable[[], None]:
 st.set_page_config("Dale meets Langevin, live", ":material/ev_shadow:", "wide")
 PAGES = [
     st.Page(page("sample"), title="Sample", url_path="sample", default=True),
+    st.Page(page("restore"), title="Noise and restore", url_path="restore"),
     st.Page(page("dales_law"), title="Dale’s law", url_path="dale"),
 ]
 current = st.navigation(PAGES)

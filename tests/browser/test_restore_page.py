@@ -1,0 +1,110 @@
+"""The page Noise and restore in a real browser: it opens with pictures, paints, and restores."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from browser.conftest import wait_idle
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
+QUICK = "walk=2&draws=2"
+BRIGHTNESS = """canvas => {
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    return pixels.filter((v, i) => i % 4 === 0).reduce((a, b) => a + b);
+}"""
+
+
+@pytest.fixture(scope="session")
+def address(streamlit_server) -> str:
+    """Address of the page alone."""
+    return streamlit_server(HERE / "restore_app.py")
+
+
+def visit(page: Page, address: str) -> Page:
+    page.goto(address, timeout=PATIENCE)
+    expect(page.get_by_role("heading", name="Honest limits")).to_be_visible()
+    wait_idle(page)
+    return page
+
+
+def stroke(page: Page, canvas: Locator) -> None:
+    """Draw from the upper left to the lower right."""
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 60, box["y"] + box["height"] - 60, steps=5)
+    page.mouse.up()
+
+
+def test_opens_with_a_picture_and_its_restorations(address, page):
+    visit(page, address)
+    expect(page.get_by_alt_text("one of several answers")).to_have_count(8 + 6)
+    for name in ("picture", "noised", "one Tweedie step", "where it is unsure"):
+        expect(page.get_by_alt_text(name, exact=True)).to_have_count(1)
+    expect(page.locator("svg.plot")).to_have_count(2)
+
+
+def test_a_drawing_is_restored(address, page):
+    visit(page, f"{address}/?picture=my+drawing&{QUICK}")
+    expect(page.get_by_alt_text("noised")).to_have_count(0)
+    canvas = page.get_by_test_id("canvas").first
+    assert canvas.evaluate(BRIGHTNESS) == 0
+    stroke(page, canvas)
+    expect(page.get_by_alt_text("noised", exact=True)).to_be_visible()
+    drawn = canvas.evaluate(BRIGHTNESS)
+    assert drawn > 5000
+    page.get_by_role("button", name="erase").first.click()
+    stroke(page, canvas)
+    assert canvas.evaluate(BRIGHTNESS) < drawn / 4
+
+
+def test_keys_paint_too(address, page):
+    visit(page, f"{address}/?picture=my+drawing&{QUICK}")
+    canvas = page.get_by_test_id("canvas")
+    canvas.focus()
+    for key in ("ArrowLeft", "ArrowUp", " "):
+        page.keyboard.press(key)
+    expect(page.get_by_alt_text("noised", exact=True)).to_be_visible()
+
+
+def test_an_upload_shows_how_it_is_fitted_and_a_broken_one_says_so(address, page):
+    visit(page, f"{address}/?picture=my+upload&{QUICK}")
+    ink = np.full((60, 50), 255, np.uint8)
+    ink[10:50, 20:28] = 0
+    buffer = io.BytesIO()
+    Image.fromarray(ink).save(buffer, "PNG")
+    chooser = page.locator("input[type=file]")
+    chooser.set_input_files({"name": "a.png", "mimeType": "image/png", "buffer": buffer.getvalue()})
+    expect(page.get_by_alt_text("framed")).to_be_visible()
+    expect(page.get_by_text("the background is bright, so inverted")).to_be_visible()
+    expect(page.get_by_alt_text("noised", exact=True)).to_be_visible()
+    chooser.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"text"})
+    expect(page.get_by_text("not a PNG, JPEG or WebP picture")).to_be_visible()
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def test_a_painted_hole_is_filled(address, page):
+    visit(page, f"{address}/?hole=middle&answers=2")
+    stroke(page, page.get_by_test_id("canvas"))
+    expect(page.get_by_text("to see this hole filled")).to_be_visible()
+    wait_idle(page)
+    page.get_by_test_id("stMain").get_by_role("button", name="Fill", exact=True).click()
+    expect(page.get_by_text("to see this hole filled")).to_have_count(0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone(address, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 400, "height": 850})
+    visit(page, address)
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
