@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -109,7 +110,7 @@ def lamperti() -> Picture:
     picture.line(x, np.log(x), THEORY)
     picture.line([0, 0], [-4.2, 1.4], "currentColor", width=1, opacity=0.6)
     y = 1 - 0.75 * np.arange(7)
-    for before, after in zip(y[:-1], y[1:], strict=True):
+    for before, after in pairwise(y):
         corner = np.exp(before)
         picture.line(
             [corner, corner, np.exp(after)], [before, after, after], STATE, width=1, opacity=0.7

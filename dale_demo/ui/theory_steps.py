@@ -135,12 +135,16 @@ exp(…), which is positive: the **Dale–Langevin** step. For small steps the t
 on average. For large ones only the second keeps every sign.
 """,
         r"""
-Anderson: $dX = f\,dt + g\,dW$ run backwards has the drift $f - \partial_x(g^2) - g^2\,\partial_x
-\ln p$. With $f = \mu x$ and $g = \sigma x$ the terms are $\mu x$, $2\sigma^2 x$ and $\sigma^2 x\,h$.
-One step *down* by $\delta$ subtracts that drift times $\delta$: the first formula. In $y$ the noise
-is constant, $\partial_y(\sigma^2) = 0$, and the same theorem gives
+Anderson: $dX = f\,dt + g\,dW$ run backwards has the drift
+$f - \partial_x(g^2) - g^2\,\partial_x \ln p$. With $f = \mu x$ and $g = \sigma x$ the terms are
+$\mu x$, $2\sigma^2 x$ and $\sigma^2 x\,h$. One step *down* by $\delta$ subtracts that drift times
+$\delta$: the first formula. In $y$ the noise is constant, $\partial_y(\sigma^2) = 0$, and the same
+theorem gives
 
-$$y \leftarrow y - (\mu - \tfrac12\sigma^2)\,\delta + \sigma^2\delta\,(1 + h) + \sigma\sqrt\delta\,z,$$
+$$
+y \leftarrow y - (\mu - \tfrac12\sigma^2)\,\delta + \sigma^2\delta\,(1 + h)
++ \sigma\sqrt\delta\,z,
+$$
 
 whose exponential is the second. Write $B\delta = (2\sigma^2 - \mu + \sigma^2 h)\,\delta$. Then the
 steps, divided by x, differ by $\tfrac12\sigma^2\delta\,(z^2 - 1)$ and smaller terms: first order in
@@ -327,13 +331,22 @@ end, and goes with the mean of both: with half the step it errs a quarter as muc
 opens with twenty such steps.
 """,
         r"""
-In $y$ the Fokker–Planck equation is $\partial_tp = -\partial_y\big[(\mu - \tfrac12\sigma^2)\,p\big]
-+ \tfrac12\sigma^2\partial_y^2p$. Since $\partial_yp = p\,\partial_y\ln p = p\,(1 + h)$,
+In $y$ the Fokker–Planck equation is
 
-$$\partial_tp = -\partial_y\Big[\big(\mu - \tfrac12\sigma^2 - \tfrac12\sigma^2(1 + h)\big)\,p\Big],$$
+$$
+\partial_tp = -\partial_y\big[(\mu - \tfrac12\sigma^2)\,p\big] + \tfrac12\sigma^2\partial_y^2p.
+$$
 
-the continuity equation of the first formula. With $u = y - m$, $ds/dt = \sigma^2/(2s)$ and Tweedie's
-$s^2(1 + h) = D - u$ it becomes the second, which the code follows.
+Since $\partial_yp = p\,\partial_y\ln p = p\,(1 + h)$, this is
+
+$$
+\partial_tp
+= -\partial_y\Big[\big(\mu - \tfrac12\sigma^2 - \tfrac12\sigma^2(1 + h)\big)\,p\Big],
+$$
+
+the continuity equation of the first formula. With $u = y - m$,
+$ds/dt = \sigma^2/(2s)$ and Tweedie's $s^2(1 + h) = D - u$ it becomes the second, which the code
+follows.
 """,
         (
             Equation(
