@@ -173,7 +173,7 @@ def reverse(seed: int) -> list[Claim]:
     generator = _generator(seed)
     x, z = _noised(generator, PROCESS.horizon)[0], _normals(generator, DRAWS)
     additive, dale = (one_step(s, x, 0.9, z) for s in (unconstrained, dale_langevin))
-    share = _crossing_probability(x, 0.9)
+    share = crossing_probability(x, 0.9)
     error = (share * (1 - share)).sum().sqrt().item() / len(x)
     crossed = (additive < 0).double().mean().item()
     return [
@@ -205,7 +205,7 @@ def one_step(sampler: Callable, x: Tensor, delta: float, z: Tensor) -> Tensor:
     return next(steps).x[:, 0]
 
 
-def _crossing_probability(x: Tensor, delta: float) -> Tensor:
+def crossing_probability(x: Tensor, delta: float) -> Tensor:
     """The exact chance that the Euler–Maruyama step takes each x [N] below zero."""
     h = mixture_score()(x[:, None], torch.full_like(x, PROCESS.horizon))[:, 0]
     mu, sigma = PROCESS.mu, PROCESS.sigma
@@ -293,7 +293,7 @@ def objectives(seed: int) -> list[Claim]:
     def gap(model: Score, target: Score = exact) -> Tensor:
         return m_dsm(model, PROCESS, x0, t, z) - m_esm(model, target, PROCESS, x0, t, z)
 
-    constant, x = _posterior_variance(0.3), PROCESS.forward(x0, t, z)
+    constant, x = posterior_variance(0.3), PROCESS.forward(x0, t, z)
     error = (denoise(first, PROCESS, x, t) - x0.log()).square()[:, 0]
     return [
         mean_of("M-DSM − M-ESM of one score, against E Var[ln X₀ | X_t]", gap(first), constant),
@@ -308,7 +308,7 @@ def objectives(seed: int) -> list[Claim]:
     ]
 
 
-def _posterior_variance(t: float) -> float:
+def posterior_variance(t: float) -> float:
     """E Var[ln X₀ | X_t] = E[(ln X₀)²] − E[D²], the latter by the trapezoidal rule in y."""
     y = torch.linspace(-6, 6, 2001, dtype=torch.float64)
     times, x = torch.full_like(y, t), y.exp()[:, None]
