@@ -18,7 +18,7 @@ from dale_demo.palette import (
     THEORY,
 )
 from dale_demo.process import uniform_grid
-from dale_demo.samplers import dale_langevin, probability_flow
+from dale_demo.samplers import dale_langevin, probability_flow, unconstrained
 from dale_demo.score import denoise
 from dale_demo.svg import Axis, Picture
 from dale_demo.theory import PROCESS, mixture_score
@@ -77,7 +77,7 @@ def reverse() -> Picture:
     centres = (edges[1:] + edges[:-1]) / 2
     additive, dale = (
         np.histogram(theory.one_step(sampler, start, 0.9, z), edges, density=True)[0]
-        for sampler in (theory.unconstrained, dale_langevin)
+        for sampler in (unconstrained, dale_langevin)
     )
     picture = Picture(
         "Two laws for the next state. That of the Euler–Maruyama step is a bell with a part "

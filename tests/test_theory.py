@@ -50,19 +50,25 @@ def test_random_claims_miss_by_about_one_error():
 
 @pytest.mark.parametrize(
     ("control", "measured", "holds"),
-    [(False, LIMIT - 0.1, True), (False, LIMIT + 0.1, False), (False, math.nan, False)]
-    + [(True, LIMIT - 0.1, False), (True, LIMIT + 0.1, True), (True, math.nan, False)],
+    [
+        (False, LIMIT - 0.1, True),
+        (False, LIMIT + 0.1, False),
+        (False, math.nan, False),
+        (True, LIMIT - 0.1, False),
+        (True, LIMIT + 0.1, True),
+        (True, math.nan, False),
+    ],
 )
 def test_a_claim_can_fail(control, measured, holds):
     assert Claim("", measured, 0.0, 1.0, control=control).holds is holds
 
 
 def test_a_wrong_library_is_noticed(monkeypatch):
-    """With the sign of Itô's correction turned, or the 1 forgotten, claims fail."""
+    """With the sign of Itô's correction turned, wherever it comes in."""
     monkeypatch.setattr(
         GeometricBrownianMotion, "log_drift", lambda self, t: (self.mu + self.sigma**2 / 2) * t
     )
-    for name in ("motion", "tweedie", "flow", "reverse"):
+    for name in ("motion", "score", "lamperti", "tweedie"):
         assert not all(claim.holds for claim in MEASUREMENTS[name](0)), name
 
 

@@ -21,7 +21,7 @@ from dale_demo.ui.theory_steps import STEPS, Equation, Step
 if TYPE_CHECKING:
     from dale_demo.theory import Claim
 
-DEPTHS = ("picture", "mechanism", "formula")
+PICTURE, MECHANISM, FORMULA = DEPTHS = ("Picture", "Mechanism", "Formula")
 MEASURING = "dale_demo.theory"
 """Module that imports PyTorch, which pictures and mechanisms do without."""
 
@@ -55,10 +55,10 @@ def page() -> None:
 
 
 def _depth_of_all() -> None:
-    labels = ("Pictures only", "All mechanisms", "All formulas")
+    labels = {PICTURE: "Pictures only", MECHANISM: "All mechanisms", FORMULA: "All formulas"}
     with st.container(horizontal=True):
-        for depth, label in zip(DEPTHS, labels, strict=True):
-            st.button(label, key=f"depths-{depth}", on_click=_set_all, args=(depth,))
+        for depth, label in labels.items():
+            st.button(label, key=f"depths-{depth.lower()}", on_click=_set_all, args=(depth,))
 
 
 def _set_all(depth: str) -> None:
@@ -96,16 +96,15 @@ def _depth(step: Step) -> None:
     depth = st.segmented_control(
         f"Depth of step {step.title}",
         DEPTHS,
-        default=DEPTHS[0],
+        default=PICTURE,
         required=True,
         key=_key(step),
         bind="query-params",
-        format_func=str.capitalize,
         label_visibility="collapsed",
     )
-    if depth != "picture":
+    if depth != PICTURE:
         st.markdown(step.mechanism)
-    if depth == "formula":
+    if depth == FORMULA:
         _formula(step)
 
 

@@ -39,7 +39,7 @@ def test_pictures_depths_and_numbers(address, page):
     expect(page.get_by_text("Anderson: ")).to_have_count(0)
     dig(page, 2, "Mechanism")
     expect(page.get_by_text("A diffusion run backwards is a diffusion again.")).to_be_visible()
-    page.wait_for_function("location.search.includes('depth-reverse=mechanism')")
+    page.wait_for_function("location.search.includes('depth-reverse=Mechanism')")
     dig(page, 2, "Formula")
     table = page.get_by_role("table").filter(has_text="share below zero")
     expect(table).to_be_visible()
@@ -53,7 +53,7 @@ def test_pictures_depths_and_numbers(address, page):
 
 
 def test_an_address_restores_a_view(address, page):
-    visit(page, f"{address}/?depth-tweedie=formula&depth-score=mechanism")
+    visit(page, f"{address}/?depth-tweedie=Formula&depth-score=Mechanism")
     expect(page.get_by_text("by brute force, against D").first).to_be_visible()
     expect(page.get_by_text("is the slope of the log density")).to_be_visible()
 
@@ -72,7 +72,7 @@ def test_no_formula_is_broken(address, page):
 def test_fits_a_phone_and_follows_the_theme(address, page, scheme):
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 400, "height": 850})
-    visit(page, f"{address}/?depth-non_negative=formula")
+    visit(page, f"{address}/?depth-non_negative=Formula")
     expect(page.get_by_text("rate found").first).to_be_visible()
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
