@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 WIDTH, HEIGHT = 400, 240
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 10, 34
-FONT = 12
+LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 40
+FONT = 14
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Picture:
             f'<path d="M{LEFT} {TOP}V{bottom}H{end}" fill="none" stroke="currentColor" '
             'stroke-opacity="0.35"/>',
             *(
-                _words(LEFT + self.x.share(tick) * (end - LEFT), bottom + 14, _number(tick))
+                _words(LEFT + self.x.share(tick) * (end - LEFT), bottom + 16, _number(tick))
                 for tick in self.x.ticks
             ),
             *(
@@ -158,9 +158,9 @@ class Picture:
                 )
                 for tick in self.y.ticks
             ),
-            _words((LEFT + end) / 2, HEIGHT - 5, self.x.name),
-            f'<g transform="rotate(-90 11 {(TOP + bottom) / 2:g})">'
-            f"{_words(11, (TOP + bottom) / 2, self.y.name)}</g>",
+            _words((LEFT + end) / 2, HEIGHT - 6, self.x.name),
+            f'<g transform="rotate(-90 13 {(TOP + bottom) / 2:g})">'
+            f"{_words(13, (TOP + bottom) / 2, self.y.name)}</g>",
         ]
 
 
