@@ -146,13 +146,13 @@ class Picture:
             f'<path d="M{LEFT} {TOP}V{bottom}H{end}" fill="none" stroke="currentColor" '
             'stroke-opacity="0.35"/>',
             *(
-                _words(LEFT + self.x.share(tick) * (end - LEFT), bottom + 16, _number(tick))
+                _words(LEFT + float(self.x.share(tick)) * (end - LEFT), bottom + 16, _number(tick))
                 for tick in self.x.ticks
             ),
             *(
                 _words(
                     LEFT - 5,
-                    bottom - self.y.share(tick) * (bottom - TOP) + 4,
+                    bottom - float(self.y.share(tick)) * (bottom - TOP) + 4,
                     _number(tick),
                     anchor="end",
                 )

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from dale_demo import theory
 from dale_demo.objectives import m_dsm, m_esm, non_negative_score_matching
@@ -19,7 +21,7 @@ from dale_demo.palette import (
 )
 from dale_demo.process import uniform_grid
 from dale_demo.samplers import dale_langevin, probability_flow, unconstrained
-from dale_demo.score import denoise
+from dale_demo.score import Score, denoise
 from dale_demo.svg import Axis, Picture
 from dale_demo.theory import PROCESS, mixture_score
 
@@ -150,22 +152,8 @@ def tweedie() -> Picture:
 
 def objectives() -> Picture:
     """Both losses of the family h_θ = θ h: one parabola above the other, at a constant height."""
-    generator = torch.Generator().manual_seed(SEED)
-    x0 = theory.draw_data(generator, 4000)[:, None]
-    z = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
-    t, exact = torch.full((len(x0),), 0.3, dtype=torch.float64), mixture_score()
     thetas = np.linspace(0, 2, 21)
-    dsm, esm = np.array(
-        [
-            [
-                loss(lambda x, t, theta=theta: theta * exact(x, t), *target, PROCESS, x0, t, z)
-                .mean()
-                .item()
-                for theta in thetas
-            ]
-            for loss, target in ((m_dsm, ()), (m_esm, (exact,)))
-        ]
-    )
+    dsm, esm = _losses(m_dsm, thetas), _losses(m_esm, thetas, mixture_score())
     picture = Picture(
         "Two parabolas of the same shape, one at a constant height above the other; both are "
         "lowest at the true score.",
@@ -181,6 +169,19 @@ def objectives() -> Picture:
     picture.text(0.1, 0.24, "M-DSM", STATE)
     picture.text(0.05, 0.04, "M-ESM", ESTIMATE)
     return picture
+
+
+def _losses(loss: Callable[..., Tensor], thetas: NDArray, *target: Score) -> NDArray:
+    """Mean of `loss` for each θ in `thetas` [N], on the same draws."""
+    generator, exact = torch.Generator().manual_seed(SEED), mixture_score()
+    x0 = theory.draw_data(generator, 4000)[:, None]
+    z = torch.randn(x0.shape, generator=generator, dtype=torch.float64)
+    t = torch.full((len(x0),), 0.3, dtype=torch.float64)
+
+    def mean(theta: float) -> float:
+        return loss(lambda x, t: theta * exact(x, t), *target, PROCESS, x0, t, z).mean().item()
+
+    return np.array([mean(theta) for theta in thetas])
 
 
 def non_negative() -> Picture:

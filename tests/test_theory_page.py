@@ -129,7 +129,14 @@ def test_buttons_open_and_close_every_step(app):
 @pytest.mark.parametrize("bad", ["deep", "", "formulas", "../etc", "Picture,Formula"])
 def test_a_bad_address_falls_back_to_the_picture(app, bad):
     opened(app, **{"depth-score": bad})
-    assert depths(app) == ["Picture"] * len(NAMES)
+    assert codes(app) == [BIBTEX]
+    assert STEPS[1].mechanism.strip() not in texts(app)
+
+
+def test_no_display_formula_shares_a_line():
+    """Streamlit takes a formula of several lines only where its $$ stand alone."""
+    for step in STEPS:
+        assert all(line == "$$" for line in step.derivation.splitlines() if "$$" in line)
 
 
 def test_a_failed_claim_is_said():

@@ -102,7 +102,7 @@ def _depth(step: Step) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    if depth != PICTURE:
+    if depth in (MECHANISM, FORMULA):
         st.markdown(step.mechanism)
     if depth == FORMULA:
         _formula(step)

@@ -63,7 +63,9 @@ With $y = \ln x$, Itô's formula gives $dy = (\mu - \tfrac12\sigma^2)\,dt + \sig
 Brownian motion with drift, so $y_t = y_0 + m(t) + s(t)\,z$ with $z \sim N(0, 1)$. The density
 of $X_t$ obeys
 
-$$\partial_t p = -\partial_x(\mu x\,p) + \tfrac12\,\partial_x^2(\sigma^2 x^2\,p),$$
+$$
+\partial_t p = -\partial_x(\mu x\,p) + \tfrac12\,\partial_x^2(\sigma^2 x^2\,p),
+$$
 
 which the log-normal law, and any mixture of such laws, solves.
 """,
@@ -102,7 +104,9 @@ on average it balances h exactly.
 $p_Y(y) = p(x)\,\dfrac{dx}{dy} = p(x)\,x$ with $x = e^y$. Taking logarithms and differentiating,
 with $\dfrac{d}{dy} = x\,\dfrac{d}{dx}$,
 
-$$\nabla_y \ln p_Y = \nabla_y\big(\ln p(e^y) + y\big) = x \circ \nabla_x \ln p(x) + 1 = 1 + h.$$
+$$
+\nabla_y \ln p_Y = \nabla_y\big(\ln p(e^y) + y\big) = x \circ \nabla_x \ln p(x) + 1 = 1 + h.
+$$
 
 Because $\int \nabla_y p_Y\,dy = 0$, the mean of $1 + h$ is zero, and that of $h$ is $-1$.
 """,
@@ -183,8 +187,10 @@ held up by a few lucky paths, still grows with μ.
 Constant noise asks for $\psi'(x)\,\sigma x = \sigma$, so $\psi = \ln$. Itô's formula keeps the
 second-order term, because $(dX)^2 = \sigma^2X^2\,dt$:
 
-$$d\ln X = \frac{dX}{X} - \frac12\,\frac{(dX)^2}{X^2}
-= \big(\mu - \tfrac12\sigma^2\big)\,dt + \sigma\,dW.$$
+$$
+d\ln X = \frac{dX}{X} - \frac12\,\frac{(dX)^2}{X^2}
+= \big(\mu - \tfrac12\sigma^2\big)\,dt + \sigma\,dW.
+$$
 
 With $\mu = \tfrac12\sigma^2$, the paper's choice, the median stays where it is. The numbers below
 come from small additive steps $x \leftarrow x + \mu x\delta + \sigma x\sqrt\delta\,z$, which know
@@ -219,8 +225,10 @@ mean of the possible x₀, not their arithmetic mean.
         r"""
 Differentiate $p_Y(y) = \int p(y_0)\,N(y;\, y_0 + m,\, s^2)\,dy_0$ under the integral:
 
-$$\nabla_y \ln p_Y(y) = \int p(y_0 \mid y)\,\frac{y_0 + m - y}{s^2}\,dy_0
-= \frac{D + m - y}{s^2}.$$
+$$
+\nabla_y \ln p_Y(y) = \int p(y_0 \mid y)\,\frac{y_0 + m - y}{s^2}\,dy_0
+= \frac{D + m - y}{s^2}.
+$$
 
 By step 2 the left side is $1 + h$; solve for $D$. The brute force below draws many $y_0$ from
 the data, weighs each by how well it explains the observed $x_t$, and averages.
@@ -253,8 +261,10 @@ is the part of ln x₀ that the noise has destroyed.
 By Tweedie, for any model $s^2(h_\theta - h^*) = D_\theta - \ln x_0$, because $h^*$ is the score
 whose estimate is $\ln x_0$ itself. Likewise $s^2(h_\theta - h) = D_\theta - D$. Then
 
-$$E\|D_\theta - \ln x_0\|^2 = E\|D_\theta - D\|^2 + E\|D - \ln x_0\|^2
-+ 2\,E\langle D_\theta - D,\, D - \ln x_0\rangle,$$
+$$
+E\|D_\theta - \ln x_0\|^2 = E\|D_\theta - D\|^2 + E\|D - \ln x_0\|^2
++ 2\,E\langle D_\theta - D,\, D - \ln x_0\rangle,
+$$
 
 and the last term is zero: given $x_t$, the first factor is fixed and the second has mean zero. The
 constant is $E\,\mathrm{Var}[\ln X_0 \mid X_t]$.
@@ -293,8 +303,10 @@ of ln x, apart from a constant: the logarithm moves the edge to infinity.
 With $h_\theta = x\psi$ and $h = x\,\partial_x \ln p$, expand $\tfrac12E(h_\theta - h)^2$. Only the
 cross term holds the unknown $p$:
 
-$$-E[h_\theta h] = -\int x^2\psi\,p'\,dx = \big[-x^2\psi\,p\big]_0^\infty
-+ \int (2x\psi + x^2\psi')\,p\,dx,$$
+$$
+-E[h_\theta h] = -\int x^2\psi\,p'\,dx = \big[-x^2\psi\,p\big]_0^\infty
++ \int (2x\psi + x^2\psi')\,p\,dx,
+$$
 
 and the bracket is zero. With $g = 1 + x\psi$, the model's score of $y = \ln x$, the sum under the
 expectation is $\tfrac12g^2 + \partial_yg - \tfrac12$ in each coordinate. For $\psi = -\lambda$ and
@@ -379,8 +391,10 @@ descent asks for $\nabla\varphi(w') = \nabla\varphi(w) - \eta d$. As the sign is
 $\ln|w'| = \ln|w| - \eta\,\operatorname{sign}(w)\,d$, whose exponential is the first formula. The
 Dale–Langevin step without noise is
 
-$$\nabla\varphi(x') = \nabla\varphi(x) + \delta\,\big(\sigma^2\,(1 + h) - \mu
-+ \tfrac12\sigma^2\big).$$
+$$
+\nabla\varphi(x') = \nabla\varphi(x) + \delta\,\big(\sigma^2\,(1 + h) - \mu
++ \tfrac12\sigma^2\big).
+$$
 
 To first order $\Delta w = -\eta\,|w| \circ d$, but the score's part of $\Delta x$ is
 $\sigma^2\delta\; x \circ h = \sigma^2\delta\; x^2 \circ \nabla\ln p$.
