@@ -30,11 +30,14 @@ TAGLINE = (
     "has three depths: a **picture**; the **mechanism** in words; the **formula**, beside the code "
     "that computes it and numbers, measured when you open it, that confirm it."
 )
+ABOUT_ERRORS = (
+    "± is one standard error of the difference (s.e.), or a tolerance where nothing is random; "
+    "numbers agree where they are at most five of them apart."
+)
 ABOUT_NUMBERS = (
-    "± is one standard error of the difference (s.e.); measurement and theory *agree* where they "
-    "are at most five apart. Each table also holds a plausible mistake, which must *differ*. KS is "
-    "the Kolmogorov–Smirnov distance, the largest gap between two distribution functions; its "
-    "*should be* is what chance alone makes of it."
+    "Each table holds a plausible mistake, which must differ. KS is the Kolmogorov–Smirnov "
+    "distance, the largest gap between two distribution functions; what it should be is what "
+    "chance alone makes of it."
 )
 NUMBERS_HEAD = ("what", "measured", "should be", "verdict")
 
@@ -142,7 +145,7 @@ def _numbers(step: Step) -> None:
     begin = time.perf_counter()
     claims = MEASUREMENTS[step.name](seed)
     seconds = time.perf_counter() - begin
-    st.markdown(_table(NUMBERS_HEAD, [_row(claim) for claim in claims]), help=ABOUT_NUMBERS)
+    st.markdown(_table(NUMBERS_HEAD, [_row(claim) for claim in claims]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Measure again",
@@ -152,7 +155,9 @@ def _numbers(step: Step) -> None:
             args=(step,),
         )
         st.caption(f"Measured just now in {1000 * seconds:.0f} ms, seed {seed}.")
+    st.caption(ABOUT_ERRORS)
     with st.expander("How this was measured"):
+        st.markdown(ABOUT_NUMBERS)
         st.code(source(f"{MEASURING}:{step.name}")[0], language="python")
 
 
