@@ -168,7 +168,8 @@ def _draw_again(step: Step) -> None:
 def _row(claim: "Claim") -> tuple[str, ...]:
     error = f"{claim.error:.2g}" if claim.random else f"{claim.error:.0e} (tolerance)"
     text = claim.text.replace("|", "\\|")
-    return text, f"{claim.measured:.4g} ± {error}", f"{claim.expected:.4g}", verdict(claim)
+    numbers = f"{claim.measured:.4g} ± {error}", f"{claim.expected:.4g}"
+    return text, *(number.replace("-", "−") for number in numbers), verdict(claim)
 
 
 def verdict(claim: "Claim") -> str:
