@@ -1,0 +1,23 @@
+"""The notation: the same letters in code, docstrings, README and app."""
+
+NOTATION = (
+    ("x ∈ (0, ∞)ᵈ", "`x`", "positive state; data are 1 + pixel ∈ [1, 2]"),
+    ("y = ln x", "`y`", "log state, in which the noise is additive"),
+    (
+        "μ, σ, T",
+        "`mu`, `sigma`, `horizon`",
+        "drift, volatility and horizon of dX = μX dt + σX dW (Itô)",
+    ),
+    ("s(t) = σ√t", "`noise_level`", "standard deviation of ln X_t given X₀"),
+    ("m(t) = (μ − σ²/2)t", "`log_drift`", "mean shift of ln X_t"),
+    ("u = y − m(t)", "`u`", "log state without its drift: what the network sees"),
+    ("h_t(x) = x ∘ ∇ln p_t(x)", "`hyvarinen`", "Hyvärinen score, which drives every sampler"),
+    ("D = E[ln X₀ \\| X_t]", "`estimate`, `denoise`", "Tweedie's estimate, u + s²(1 + h)"),
+)
+"""Rows of symbol, name in the code and meaning, in Markdown; README.md has the same table."""
+
+
+def table() -> str:
+    """The notation as a Markdown table."""
+    rows = (("symbol", "code", "meaning"), ("---",) * 3, *NOTATION)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
