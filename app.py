@@ -23,6 +23,7 @@ st.set_page_config("Dale meets Langevin, live", ":material/ev_shadow:", "wide")
 PAGES = [
     st.Page(page("sample"), title="Sample", url_path="sample", default=True),
     st.Page(page("dales_law"), title="Dale’s law", url_path="dale"),
+    st.Page(page("playground"), title="Playground", url_path="playground"),
 ]
 current = st.navigation(PAGES)
 current.run()
