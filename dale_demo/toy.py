@@ -20,7 +20,6 @@ from dale_demo.samplers import (
     SAMPLERS,
     LangevinOptions,
     NoiseSource,
-    Sampler,
     Step,
     check_walk,
 )
@@ -28,7 +27,7 @@ from dale_demo.score import LogNormalMixtureScore, Score, denoised_from_hyvarine
 
 SIDE = 3.0
 """Data lie in the square (0, SIDE)²."""
-KERNEL = 0.05
+KERNEL = 0.035
 """b, the spread of ln x around a point."""
 ROWS = 100
 """Particles that are scored at a time; more no longer fit into a processor's cache."""
@@ -84,9 +83,9 @@ class ToyData:
 
 
 def two_spirals(count: int = 128) -> Tensor:
-    """Two arms of one and a third turns, evenly spaced along the arm [count, 2]."""
+    """Two arms of one and a fifth turns, evenly spaced along the arm [count, 2]."""
     along = torch.linspace(0, 1, count // 2, dtype=torch.float64).sqrt()
-    angle, radius = 2.7 * math.pi * along, 0.15 + 0.85 * along
+    angle, radius = 2.4 * math.pi * along, 0.15 + 0.85 * along
     arm = radius[:, None] * _circle(angle)
     return torch.cat([arm, -arm])
 
@@ -183,7 +182,7 @@ def _bounded(x: Tensor) -> Tensor:
     return torch.where(x < 0, -1.0, 1.0) * x.abs().clamp(LEAST, MOST)
 
 
-TOY_SAMPLERS: dict[str, Sampler] = {
+TOY_SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {
     "dale-langevin": SAMPLERS["dale-langevin"],
     "unconstrained": SAMPLERS["unconstrained"],
     "additive": additive_langevin,

@@ -137,7 +137,7 @@ def test_painted_points_become_the_data(app, played):
     np.testing.assert_allclose(data.log_means.exp(), [[0.5, 0.5], [2.5, 1.0]], atol=SIDE / CELLS)
 
 
-@pytest.mark.parametrize("bad", ["?", "AAA", "A" * 4000, "お", "AA=A"])
+@pytest.mark.parametrize("bad", ["?", "AA", "A" * 4000, "お", "AA=A"])
 def test_points_that_cannot_be_read_are_one_sentence_and_the_example_plays(app, played, bad):
     opened(app, data=PAINTED, points=bad)
     (warning,) = app.warning

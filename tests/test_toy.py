@@ -78,7 +78,7 @@ def test_shapes_are_what_they_are_called():
     assert_close(radii.unique().round(decimals=6).unique(), radii.new_tensor([0.45, 1.0]))
     arm = two_spirals()[:64]
     turned = torch.atan2(arm[:, 1], arm[:, 0]).numpy()
-    assert np.ptp(np.unwrap(turned)) == pytest.approx(2.7 * math.pi)
+    assert np.ptp(np.unwrap(turned)) == pytest.approx(2.4 * math.pi)
     assert (arm.norm(dim=1).diff() > 0).all()
     for shape in (two_spirals(), moons()):
         assert_close(shape[: len(shape) // 2], -shape[len(shape) // 2 :])

@@ -4,7 +4,7 @@
 
 const RATE = 30; // frames a second
 const FRAMES = 100; // at least so many are shown, some of them between two recorded ones
-const DOT = 2.2;
+const DOT = 2;
 const ARROWS = 17; // along one side
 const CELLS = 96; // of the density, along one side
 const SHARES = [0.5, 0.8, 0.95];
@@ -37,6 +37,7 @@ class Particles extends Film {
     Object.assign(this, { header, x, view, parts });
     this.build();
     this.listen();
+    this.showView();
     this.open();
   }
 
@@ -66,9 +67,22 @@ class Particles extends Film {
     super.listen();
     const { view, toggles } = this;
     for (const name of ["log", "data", "density"])
-      toggles[name].onclick = () => { view[name] = !view[name]; this.drawPlots(); };
+      toggles[name].onclick = () => this.choose({ [name]: !view[name] });
     for (const name of ["hyvarinen", "stein"])
-      toggles[name].onclick = () => { view.score = view.score === name ? null : name; this.drawPlots(); };
+      toggles[name].onclick = () => this.choose({ score: view.score === name ? null : name });
+  }
+
+  choose(change) {
+    Object.assign(this.view, change);
+    this.showView();
+    this.drawPlots();
+  }
+
+  showView() {
+    const { view, toggles } = this;
+    for (const name of ["log", "data", "density"]) toggles[name].setAttribute("aria-pressed", view[name]);
+    for (const name of ["hyvarinen", "stein"]) toggles[name].setAttribute("aria-pressed", view.score === name);
+    this.remark.textContent = remarkOn(view);
   }
 
   // By whole steps: what is shown between them is only there for the eye.
@@ -95,10 +109,7 @@ class Particles extends Film {
   }
 
   drawPlots() {
-    const { view, toggles, header, panels } = this;
-    for (const name of ["log", "data", "density"]) toggles[name].setAttribute("aria-pressed", view[name]);
-    for (const name of ["hyvarinen", "stein"]) toggles[name].setAttribute("aria-pressed", view.score === name);
-    this.remark.textContent = remarkOn(view);
+    const { view, header, panels } = this;
     const size = panels[0].canvas.clientWidth;
     if (!size) return;
     const plane = new Plane(header.windows[view.log ? "log" : "linear"], view.log, size);
@@ -111,8 +122,9 @@ class Particles extends Film {
         if (stroke) { context.strokeStyle = stroke; context.lineWidth = width; context.stroke(path); }
       }
       one.tell(this.scatter(context, plane, i));
-      drawFrame(one.axes, plane);
+      if (!plane.like(this.plane)) drawFrame(one.axes, plane);
     });
+    this.plane = plane;
   }
 
   // What lies under the particles, the same in both panels.
@@ -214,6 +226,10 @@ function sharp(canvas, size) {
 class Plane {
   constructor([low, high], log, size) {
     Object.assign(this, { low, high, log, size });
+  }
+
+  like(other) {
+    return other?.log === this.log && other.size === this.size;
   }
 
   at(v) {

@@ -20,7 +20,7 @@ REACH = 14.0
 """|ln x| that is sent over reaches this far: from a millionth to a million."""
 LEVELS = 32766
 """Steps of ln|x| between −REACH and REACH, so that a position is right to 0.05 %."""
-LINEAR_WINDOW = -0.8 * SIDE, 1.4 * SIDE
+LINEAR_WINDOW = -0.75 * SIDE, 1.2 * SIDE
 SIDES = "left", "right"
 COLOURS = {
     "state": palette.STATE,

@@ -48,16 +48,17 @@ WHAT_YOU_SEE = (
     "stays so. Play or drag; then take fewer steps in the sidebar (**»** on a phone), or more."
 )
 PAINT = "Click or drag: the points become the data."
-WHY = r"""
-$$x \;\leftarrow\; x \circ \exp(\,\cdots)
-\qquad\text{against}\qquad x \;\leftarrow\; x \circ (1 + \cdots)
-\qquad\text{or}\qquad x \;\leftarrow\; x + \cdots$$
-
+STEPS = (
+    r"x \leftarrow x \circ \exp(\,\cdots)",
+    r"x \leftarrow x \circ (1 + \cdots)",
+    r"x \leftarrow x + \cdots",
+)
+WHY = """
 An exponential is positive, whatever stands in it. So a product of exponentials keeps the sign of
 every coordinate at any step size: on the log axes (a button below the picture) the axes
 x₁ = 0 and x₂ = 0 are infinitely far away. The *unconstrained* sampler multiplies by 1 + …, which is
-the same for small steps and negative for large ones. The *additive* one adds noise of one size
-everywhere, which is small for a large x and large for a small one.
+the same for small steps and can be negative for large ones. The *additive* one adds noise of one
+size everywhere, small beside a large x and large beside a small one.
 """
 SCORES = (
     "**Two scores.** The Stein score ∇ln p is h / x: towards an axis it grows without bound, and a "
@@ -96,6 +97,7 @@ def page() -> None:
     comparison = st.container()
     st.markdown(HONEST)
     st.header("Why it works", divider="gray")
+    st.latex(r" \qquad ".join(STEPS))
     st.markdown(WHY)
     st.markdown(SCORES)
     for name, side in zip(choice.samplers, SIDES, strict=True):

@@ -12,6 +12,7 @@ from dale_demo.process import GeometricBrownianMotion
 from dale_demo.score import LogNormalMixtureScore
 from dale_demo.toy import SHAPES, SIDE
 from dale_demo.ui.assets import asset
+from dale_demo.ui.particle_player import LINEAR_WINDOW
 from dale_demo.ui.playground_settings import PAINTED, decode
 
 pytestmark = pytest.mark.browser
@@ -70,7 +71,8 @@ def test_opens_with_particles_that_cross_and_particles_that_do_not(address, page
     assert count(page, "crossed", "left") == count(page, "beyond", "left") == 0
     assert count(page, "crossed", "right") > 300
     toggle(page, "Data points")
-    zero = 0.8 / 2.2
+    low, high = LINEAR_WINDOW
+    zero = -low / (high - low)
     assert len(places(page, "left", BLUE)) == 0
     assert (places(page, "left", PINK) > zero).all()
     blue = places(page, "right", BLUE)
@@ -139,9 +141,9 @@ def test_on_log_axes_what_has_crossed_has_no_place(address, page):
     toggle(page, "Log axes")
     lit = count(page, "crossed", "right")
     assert lit > count(page, "beyond", "right") > 0
-    linear_blue = len(places(page, "right", BLUE))
+    log_blue = len(places(page, "right", BLUE))
     toggle(page, "Log axes")
-    assert len(places(page, "right", BLUE)) > linear_blue
+    assert len(places(page, "right", BLUE)) > log_blue
 
 
 def test_a_change_of_settings_plays_anew_and_keeps_the_layers(address, page):
