@@ -54,7 +54,7 @@ def rows(app: AppTest) -> dict[str, list[str]]:
     """The table's rows by their step number."""
     (table,) = [m.value for m in app.markdown if m.value.startswith("| steps")]
     cells = [line.strip("| ").replace("*", "").split(" | ") for line in table.splitlines()[2:]]
-    return {row[0]: row[1:] for row in cells}
+    return {steps: [c for cell in row for c in cell.split(" · ")] for steps, *row in cells}
 
 
 def test_opens_on_particles_that_cross_and_particles_that_do_not(app):

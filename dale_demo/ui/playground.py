@@ -35,8 +35,6 @@ SHOWN = 400
 COMPARED = (6, 12, 25, 50, 100, 200)
 """Step numbers that the table has, beside the visitor's own."""
 
-MEASURED = ("crossed", "distance")
-
 TAGLINE = (
     "A thousand particles walk from noise to data in two dimensions, twice: from the same start, "
     "with the same random numbers, under two samplers. The score is exact, so what goes wrong is "
@@ -48,11 +46,13 @@ WHAT_YOU_SEE = (
     "stays so. Play or drag; then take fewer steps in the sidebar (**»** on a phone), or more."
 )
 PAINT = "Click or drag: the points become the data."
-STEPS = (
-    r"x \leftarrow x \circ \exp(\,\cdots)",
-    r"x \leftarrow x \circ (1 + \cdots)",
-    r"x \leftarrow x + \cdots",
-)
+STEPS = r"""
+\begin{aligned}
+x &\leftarrow x \circ \exp(\,\cdots) && \text{dale-langevin} \\
+x &\leftarrow x \circ (1 + \cdots) && \text{unconstrained} \\
+x &\leftarrow x + \cdots && \text{additive}
+\end{aligned}
+"""
 WHY = """
 An exponential is positive, whatever stands in it. So a product of exponentials keeps the sign of
 every coordinate at any step size: on the log axes (a button below the picture) the axes
@@ -68,15 +68,15 @@ SCORES = (
 CROSSING = (
     "How many of the {particles:,} particles cross an axis, and how far from the data they end. "
     "The distance is W₁: how far each particle must be moved, on average, to make the flock a "
-    "sample of the data; a second sample of the data is **{floor:.3f}** away from the first, and "
-    "nothing can be expected to be nearer."
+    "sample of the data; a second sample of the data is **{floor:.3f}** away from the first, so a "
+    "distance of about that means that nothing is wrong."
 )
 HONEST = (
     "**An honest line.** Crossing is a matter of step size. *Unconstrained* is a discretisation of "
     "the same equation as *dale-langevin*, and with many steps it reaches the same law; the table "
-    "shows how many that takes. *Additive* reaches it too, but later: near an axis its steps would "
-    "have to be tiny. What the exponential gives is the guarantee at every step size, which "
-    "matters where steps are few."
+    "shows how many that takes. *Additive* has the same limit, but near an axis its steps would "
+    "have to be tiny, and its count falls slowly. What the exponential gives is the guarantee at "
+    "every step size, which matters where steps are few."
 )
 
 
@@ -97,7 +97,7 @@ def page() -> None:
     comparison = st.container()
     st.markdown(HONEST)
     st.header("Why it works", divider="gray")
-    st.latex(r" \qquad ".join(STEPS))
+    st.latex(STEPS)
     st.markdown(WHY)
     st.markdown(SCORES)
     for name, side in zip(choice.samplers, SIDES, strict=True):
@@ -148,7 +148,7 @@ def _compare(choice: Choice) -> None:
     with place(st.empty()):
         bare = floor(choice.data, choice.points, settings)
         st.markdown(CROSSING.format(particles=settings.particles, floor=bare))
-        head = ("steps", *(f"{name}: {what}" for name in choice.samplers for what in MEASURED))
+        head = ("steps", *(f"{name}: crossed · distance" for name in choice.samplers))
         slot = st.empty()
         for rows in _rows(choice):
             slot.markdown(table(head, rows))
@@ -158,14 +158,18 @@ def _rows(choice: Choice) -> Iterator[list[tuple[str, ...]]]:
     """The rows of the table, again and again as one more is measured."""
     chosen = choice.settings.steps
     numbers = sorted({*COMPARED, chosen})
-    rows = [(_bold(n, n == chosen), *["…"] * 2 * len(SIDES)) for n in numbers]
+    rows = [(_bold(n, n == chosen), *["…"] * len(SIDES)) for n in numbers]
     for i, steps in enumerate(numbers):
         yield rows
         settings = replace(choice.settings, steps=steps)
         measured = [outcome(choice.data, choice.points, n, settings) for n in choice.samplers]
-        cells = [cell for crossed, far in measured for cell in (f"{crossed:,}", f"{far:.3g}")]
+        cells = [f"{crossed:,} · {_short(far)}" for crossed, far in measured]
         rows[i] = tuple(_bold(cell, steps == chosen) for cell in (steps, *cells))
     yield rows
+
+
+def _short(length: float) -> str:
+    return f"{length:.3f}" if length < 10 else f"{length:,.0f}"
 
 
 def _bold(value: object, bold: bool) -> str:

@@ -71,7 +71,7 @@ def decode(text: str) -> NDArray[np.float64]:
             f"Expected 1 to {MOST_POINTS} points of two bytes each, got {len(cells)} bytes; "
             "paint some instead."
         )
-    return (cells.reshape(-1, 2) + 0.5) * (SIDE / CELLS)
+    return (cells.reshape(-1, 2).astype(np.float64) + 0.5) * (SIDE / CELLS)
 
 
 def example() -> str:
