@@ -25,6 +25,7 @@ PAGES = [
     st.Page(page("sample"), title="Sample", url_path="sample", default=True),
     st.Page(page("restore"), title="Noise and restore", url_path="restore"),
     st.Page(page("dales_law"), title="Dale’s law", url_path="dale"),
+    st.Page(page("playground"), title="Playground", url_path="playground"),
     st.Page(page("theory"), title="Theory", url_path="theory"),
 ]
 current = st.navigation(PAGES)

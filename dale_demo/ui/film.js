@@ -11,11 +11,21 @@ const ICONS = {
   forward: "M3 1v14l8-7zM12 1h2v14h-2z",
 };
 
+// Header and rest of a blob of bytes.
+function openBlob(data) {
+  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = view.getUint32(0, true);
+  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  return { header, rest: bytes.subarray(4 + length) };
+}
+
 // A run of frames, shown by `draw()` of whoever extends it; `drawPlots()` is called when the page
 // changes its width.
 class Film {
-  constructor(root, last) {
+  constructor(root, last, rate = FRAMES_PER_SECOND) {
     this.root = root;
+    this.rate = rate;
     this.speed = 1;
     this.buttons = {
       back: button("Step back", icon("back")),
@@ -100,8 +110,9 @@ class Film {
     if (this.frame === this.last) this.show(0);
     let due = performance.now();
     const tick = (now) => {
-      if (now - due >= 1000 / (FRAMES_PER_SECOND * this.speed)) {
-        due = now;
+      const period = 1000 / (this.rate * this.speed);
+      if (now - due >= period) {
+        due = now - ((now - due) % period);
         this.show(this.frame + 1);
         if (this.frame === this.last) return this.pause();
       }
@@ -333,6 +344,16 @@ function head(title, ...tools) {
   return element("div", { class: "head" }, element("span", {}, title), ...tools);
 }
 
+function number(label) {
+  const value = element("b", {});
+  const root = element("div", { class: "number" }, value, element("span", {}, label));
+  return { root, say: (text) => { value.textContent = text; } };
+}
+
+function sentence(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
+
 function bold(text) {
   return element("b", {}, text);
 }
@@ -348,4 +369,9 @@ function icon(name) {
 function swatch(colour, dashed) {
   const line = svg("path", { d: "M0 6h22", stroke: colour, "stroke-width": 2.5, ...(dashed ? { "stroke-dasharray": "5 4" } : {}) });
   return svg("svg", { viewBox: "0 0 22 12", width: 22, height: 12, "aria-hidden": "true" }, line);
+}
+
+function patch(fill) {
+  return svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
+    svg("rect", { width: 12, height: 12, fill, "fill-opacity": 0.75 }));
 }

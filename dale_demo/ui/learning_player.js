@@ -146,12 +146,6 @@ function rulePanel(rule, { measure, relevant }) {
   return { root, law, paths, tell };
 }
 
-function number(label) {
-  const value = element("b", {});
-  const root = element("div", { class: "number" }, value, element("span", {}, label));
-  return { root, say: (text) => { value.textContent = text; } };
-}
-
 // ---- The law of the weights -----------------------------------------------------------------
 
 // Positive weights stand on the middle line, negative ones hang below it; each bar is a share of
@@ -301,19 +295,10 @@ function percent(share) {
   return `${(100 * share).toFixed(1)} %`;
 }
 
-function sentence(text) {
-  return text[0].toUpperCase() + text.slice(1);
-}
-
 function sum(values) {
   return values.reduce((total, v) => total + v, 0);
 }
 
 function plot(label) {
   return svg("svg", { class: "plot", role: "img", "aria-label": label });
-}
-
-function patch(fill) {
-  return svg("svg", { viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
-    svg("rect", { width: 12, height: 12, fill, "fill-opacity": 0.75 }));
 }

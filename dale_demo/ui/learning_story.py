@@ -10,6 +10,7 @@ from dale_demo.learning import NAMES, POTENTIALS, SHARES, LearningRecord, RuleRe
 from dale_demo.ui.learning_opening import stored
 from dale_demo.ui.learning_player import measure
 from dale_demo.ui.learning_settings import RULES, TASKS, key_of
+from dale_demo.ui.tables import table
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Trial
@@ -132,7 +133,7 @@ def tell(record: LearningRecord) -> None:
     st.markdown(MIRROR)
     for equation in (EG_STEP, LANGEVIN_STEP):
         st.latex(equation)
-    st.markdown(_table(STEPS[0], STEPS[1:]))
+    st.markdown(table(STEPS[0], STEPS[1:]))
     st.markdown(DIFFERENCE)
     st.header("Honest limits", divider="gray")
     _limits()
@@ -172,7 +173,7 @@ def trials_so_far(trials: Mapping[str, Sequence["Trial"]]) -> None:
 def _fits(record: LearningRecord) -> None:
     head = ("", *(RULES[name] for name in record.rules))
     columns = [_fit_column(rule) for rule in record.rules.values()]
-    st.markdown(_table(head, list(zip(FIT_ROWS, *columns, strict=True))))
+    st.markdown(table(head, list(zip(FIT_ROWS, *columns, strict=True))))
     with st.expander("What these numbers mean"):
         st.markdown(ABOUT_FITS)
 
@@ -210,7 +211,7 @@ def _dual(record: LearningRecord) -> None:
         )
     formulas = {"2-norm": "½ w²", "3-norm": "⅓ \\|w\\|³", "entropy": "\\|w\\| ln\\|w\\|"}
     st.markdown(ABOUT_DUAL)
-    st.markdown(_table(("rule", *(f"φ = {formulas[p]}" for p in POTENTIALS)), rows))
+    st.markdown(table(("rule", *(f"φ = {formulas[p]}" for p in POTENTIALS)), rows))
 
 
 @st.fragment
@@ -256,7 +257,7 @@ def _search(record: LearningRecord) -> None:
             from dale_demo.learning_figures import trials
 
             _chart(trials(record), "trials")
-            st.markdown(_table(TRIAL_HEAD, _trial_rows(record)))
+            st.markdown(table(TRIAL_HEAD, _trial_rows(record)))
 
 
 def _rate(rule: RuleRecord) -> str:
@@ -331,8 +332,3 @@ def _pair(first: float, second: float) -> tuple[str, str]:
     """Two distances, the smaller in bold."""
     texts = f"{first:.3f}", f"{second:.3f}"
     return (f"**{texts[0]}**", texts[1]) if first < second else (texts[0], f"**{texts[1]}**")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -4,8 +4,7 @@
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".player");
-  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
-  const { header, sprites } = unpack(bytes);
+  const { header, sprites } = unpack(data);
   const before = players.get(root);
   if (before?.id !== header.id) {
     before?.close();
@@ -14,13 +13,11 @@ export default function ({ data, parentElement }) {
   return () => players.get(root).close();
 }
 
-function unpack(bytes) {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = view.getUint32(0, true);
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  let offset = 4 + length;
+function unpack(data) {
+  const { header, rest } = openBlob(data);
+  let offset = 0;
   const sprites = header.sprites.map((part) =>
-    part.map((size) => new Blob([bytes.slice(offset, (offset += size))], { type: "image/jpeg" })),
+    part.map((size) => new Blob([rest.slice(offset, (offset += size))], { type: "image/jpeg" })),
   );
   return { header, sprites };
 }

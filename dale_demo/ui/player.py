@@ -1,14 +1,11 @@
 """The player: a whole trajectory in the browser, to scrub without asking the server.
 
-One blob of bytes goes over: the length of a JSON header (uint32, little-endian), the header, and
-the JPEG sprites, in which the frames' picture grids are tiled. All drawing is in player.js, on top
-of film.js.
+One blob of bytes goes over: a header, and the JPEG sprites, in which the frames' picture grids are
+tiled. All drawing is in player.js, on top of film.js.
 """
 
 import hashlib
-import json
 import math
-import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +15,7 @@ import streamlit as st
 from dale_demo import palette
 from dale_demo.frames import Picture, grid, jpeg_bytes
 from dale_demo.trajectory import Trajectory
-from dale_demo.ui.assets import asset
+from dale_demo.ui.assets import asset, blob
 
 SPRITE_SIDE = 4096
 """Largest side of a sprite in pixels; phones refuse larger textures."""
@@ -64,8 +61,7 @@ def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
         "labels": list(labels or ()),
         "colours": COLOURS,
     }
-    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
-    return b"".join([struct.pack("<I", len(text)), text, *sprites[0], *sprites[1]])
+    return blob(header, *sprites[0], *sprites[1])
 
 
 def _laws(trajectory: Trajectory) -> dict[str, Any]:

@@ -1,15 +1,15 @@
 """The page Sample: watch log-normal noise become a picture, and try every setting."""
 
-import inspect
 import time
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.figures import spread
-from dale_demo.samplers import SAMPLERS, SamplerName
+from dale_demo.samplers import SAMPLERS
 from dale_demo.trajectory import Trajectory
 from dale_demo.ui import downloads, opening
+from dale_demo.ui.equations import source
 from dale_demo.ui.live import Kept, Result, network_calls, sample
 from dale_demo.ui.player import player
 from dale_demo.ui.resources import network
@@ -49,18 +49,6 @@ ABOUT_SPREAD = (
     "what the forward process has at that noise level; a gap means that the walk has left the "
     "forward law there, and the network is asked about pictures it was not trained on."
 )
-EQUATIONS: dict[SamplerName, str] = {
-    "dale-langevin": r"x \leftarrow x \circ \exp\!\big(\sigma^2\delta\, h_t(x)"
-    r" - (\mu - \tfrac32\sigma^2)\,\delta + a\,\sigma\sqrt\delta\, z\big)",
-    "unconstrained": r"x \leftarrow x \circ \big(1 + 2\sigma^2\delta - \mu\delta"
-    r" + \sigma^2\delta\, h_t(x) + a\,\sigma\sqrt\delta\, z\big)",
-    "probability-flow": r"x \leftarrow x \circ \exp(\Delta y), \qquad"
-    r" \frac{dy}{dt} = \mu - \tfrac12\sigma^2 - \tfrac12\sigma^2\,(1 + h_t(x))",
-    "bridge": r"u' = D + \frac{s'^2}{s^2}\,(u - D) + s'\sqrt{1 - s'^2/s^2}\; z,"
-    r" \qquad x' = \exp(u' + m(t'))",
-    "multistep": r"u' = \frac{s'}{s}\,u + (1 - e^{-\eta})\Big(D + \frac{D - D_-}{2r}\Big),"
-    r" \qquad x' = \exp(u' + m(t'))",
-}
 
 
 def page() -> None:
@@ -161,23 +149,13 @@ def _story(result: Result) -> None:
     st.header("Why it works", divider="gray")
     st.markdown(WHY_IT_WORKS)
     st.markdown(HONEST)
-    _source(settings.sampler)
+    source(settings.sampler, SAMPLERS[settings.sampler], "source")
     _law(result.trajectory)
 
 
 def _file_name(result: Result) -> str:
     network = result.network.replace("/", "-")
     return f"{network}-{result.settings.sampler}-{result.settings.seed}"
-
-
-@st.fragment
-def _source(sampler: SamplerName) -> None:
-    """The sampler's equation and code; drawn only when opened, as is all that is heavy to load."""
-    title = f"How this step is computed: {sampler}"
-    with st.expander(title, key="source", on_change="rerun") as panel:
-        if panel.open:
-            st.latex(EQUATIONS[sampler])
-            st.code(inspect.getsource(SAMPLERS[sampler]), language="python")
 
 
 @st.fragment

@@ -1,0 +1,320 @@
+"""Two-dimensional positive data with an exact score at every t, and particles that walk to them.
+
+All data here are log-normal mixtures with one common spread, Σ_k LogNormal(a_k, b²) / K: points
+with a kernel around each. Their score is known (`LogNormalMixtureScore`), so that what a sampler
+does wrong is its own doing. The process keeps the median, μ = σ²/2 and T = 1, so s(T) = σ.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dale_demo.process import GeometricBrownianMotion, GridName, make_grid, seeds_of
+from dale_demo.samplers import (
+    LANGEVIN,
+    SAMPLERS,
+    LangevinOptions,
+    NoiseSource,
+    Step,
+    check_walk,
+)
+from dale_demo.score import LogNormalMixtureScore, Score, denoised_from_hyvarinen
+
+SIDE = 3.0
+"""Data lie in the square (0, SIDE)²."""
+KERNEL = 0.035
+"""b, the spread of ln x around a point."""
+ROWS = 100
+"""Particles that are scored at a time; more no longer fit into a processor's cache."""
+LEAST, MOST = 1e-9, 1e9
+"""|x| is held between these by the additive sampler, whose score blows up at 0."""
+FARTHEST = 1e6
+"""A particle that escaped counts as at most this far out when distances are measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class ToyData:
+    """The law Σ_k LogNormal(a_k, b²) / K in two dimensions.
+
+    Args:
+        log_means: a [K, 2].
+        log_std: b > 0.
+    """
+
+    log_means: Tensor
+    log_std: float
+
+    @classmethod
+    def around(cls, points: Tensor, log_std: float = KERNEL) -> "ToyData":
+        """Put a kernel around each of `points` [K, 2].
+
+        Raises:
+            ValueError: There is no point, or one is not positive and finite.
+        """
+        if points.ndim != 2 or points.shape[1] != 2 or not len(points):
+            raise ValueError(f"Points must be [K, 2] with K ≥ 1, got {tuple(points.shape)}.")
+        if not (points.isfinite() & (points > 0)).all():
+            raise ValueError("Every coordinate of a point must be positive and finite.")
+        return cls(points.double().log(), log_std)
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw x [count, 2]."""
+        which = torch.randint(len(self.log_means), (count,), generator=generator)
+        z = torch.randn((count, 2), generator=generator, dtype=torch.float64)
+        return torch.exp(self.log_means[which] + self.log_std * z)
+
+    def score(self, process: GeometricBrownianMotion) -> Score:
+        """The exact score under `process`, some rows at a time."""
+        exact = LogNormalMixtureScore(process, self.log_means, torch.tensor(self.log_std))
+
+        def score(x: Tensor, t: Tensor) -> Tensor:
+            parts = zip(x.split(ROWS), t.split(ROWS), strict=True)
+            return torch.cat([exact(*part) for part in parts])
+
+        return score
+
+
+# Shapes, as points of [-1, 1]²
+
+
+def two_spirals(count: int = 128) -> Tensor:
+    """Two arms of one and a fifth turns, evenly spaced along the arm [count, 2]."""
+    along = torch.linspace(0, 1, count // 2, dtype=torch.float64).sqrt()
+    angle, radius = 2.4 * math.pi * along, 0.15 + 0.85 * along
+    arm = radius[:, None] * _circle(angle)
+    return torch.cat([arm, -arm])
+
+
+def rings(count: int = 120) -> Tensor:
+    """Two rings around one centre; the outer has two thirds of the points [count, 2]."""
+    outer, inner = _full(count - count // 3), 0.45 * _full(count // 3)
+    return torch.cat([outer, inner])
+
+
+def moons(count: int = 120) -> Tensor:
+    """Two half circles that reach into each other [count, 2]."""
+    half = _circle(torch.linspace(0, math.pi, count // 2, dtype=torch.float64))
+    upper = half - half.new_tensor([0.5, 0.25])
+    return torch.cat([upper, -upper]) / 1.5
+
+
+def _full(count: int) -> Tensor:
+    return _circle(torch.arange(count, dtype=torch.float64) * (2 * math.pi / count))
+
+
+def _circle(angle: Tensor) -> Tensor:
+    return torch.stack([angle.cos(), angle.sin()], 1)
+
+
+def placed(points: Tensor) -> Tensor:
+    """Map [-1, 1]² into the square of the data, close to the axes but off them."""
+    return SIDE * (0.5 + 0.43 * points)
+
+
+def log_normals() -> ToyData:
+    """Five log-normal laws with a spread three times that of a kernel."""
+    centres = torch.tensor([[0.3, 0.3], [0.3, 1.9], [1.0, 0.9], [2.2, 0.35], [2.2, 2.2]])
+    return ToyData.around(centres.double(), 3 * KERNEL)
+
+
+SHAPES: dict[str, Callable[[], ToyData]] = {
+    "two spirals": lambda: ToyData.around(placed(two_spirals())),
+    "rings": lambda: ToyData.around(placed(rings())),
+    "moons": lambda: ToyData.around(placed(moons())),
+    "log-normal mixture": log_normals,
+}
+
+
+# Samplers
+
+
+@torch.inference_mode()
+def additive_langevin(
+    score: Score,
+    x: Tensor,
+    process: GeometricBrownianMotion,
+    grid: Tensor,
+    *,
+    noise: NoiseSource,
+    options: LangevinOptions = LangevinOptions(),
+) -> Iterator[Step]:
+    """x ← x + (σ² − μ) δ x + ½σ²δ (x + 1/x) h + a σ√δ z: adds where the others multiply.
+
+    The first two terms and ½σ²δ x h are the probability flow in x; ½σ²δ h/x + σ√δ z is a Langevin
+    step with the Stein score h/x, which leaves p_t as it is (Song et al. 2021). So for δ → 0 every
+    p_t is kept, while at any δ noise of one size for all x can carry a small x over zero.
+    """
+    check_walk(x, process, grid)
+    x, times = x.double(), grid.to(x.device, torch.float64)
+    crossings = torch.zeros(len(x), dtype=torch.int64, device=x.device)
+    calls, steps = 0, len(grid) - 1
+    for k, spacing in enumerate((-grid.diff()).tolist()):
+        t = times[k].expand(len(x))
+        for repeat in range(options.repeats):
+            h, calls = score(x.abs(), t), calls + 1
+            if repeat == 0:
+                estimate = denoised_from_hyvarinen(h, process, x.abs(), t)
+                yield Step(k, grid[k].item(), x, estimate, crossings, calls)
+            if options.tweedie and k == steps - 1:
+                x = x.sign() * estimate.exp()
+                break
+            a, delta = options.annealing**k, options.step_size or spacing
+            moved = _bounded(
+                _added(x, h, process, delta) + a * process.sigma * delta**0.5 * noise()
+            )
+            crossings = crossings + (moved * x < 0).flatten(1).sum(1)
+            x = moved
+    yield Step(steps, 0.0, x, x.abs().log(), crossings, calls)
+
+
+def _added(x: Tensor, h: Tensor, process: GeometricBrownianMotion, delta: float) -> Tensor:
+    """x and the drift of `additive_langevin`."""
+    mu, sigma = process.mu, process.sigma
+    return x + (sigma**2 - mu) * delta * x + 0.5 * sigma**2 * delta * (x + 1 / x) * h
+
+
+def _bounded(x: Tensor) -> Tensor:
+    return torch.where(x < 0, -1.0, 1.0) * x.abs().clamp(LEAST, MOST)
+
+
+TOY_SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {
+    "dale-langevin": SAMPLERS["dale-langevin"],
+    "unconstrained": SAMPLERS["unconstrained"],
+    "additive": additive_langevin,
+    "probability-flow": SAMPLERS["probability-flow"],
+    "bridge": SAMPLERS["bridge"],
+}
+STEPPED = (*LANGEVIN, "additive")
+"""The samplers that take a step size."""
+
+
+# Runs
+
+
+@dataclass(frozen=True)
+class ToySettings:
+    """How particles walk.
+
+    Args:
+        noise_level: s(T) > 0, from which they start.
+        steps: N ≥ 1.
+        grid: Where the steps lie.
+        step_size: Fixed δ for the samplers in `STEPPED`, in place of the grid's spacing.
+        seed: Of the start and the noise, not negative.
+        particles: B ≥ 1.
+    """
+
+    noise_level: float = 1.5
+    steps: int = 25
+    grid: GridName = "karras"
+    step_size: float | None = None
+    seed: int = 0
+    particles: int = 1000
+
+    @property
+    def process(self) -> GeometricBrownianMotion:
+        """The forward process."""
+        return GeometricBrownianMotion.median_preserving(self.noise_level)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Recorded frames of one run; F frames, B particles.
+
+    Args:
+        steps: Index of the step of each frame, from 0 to N [F].
+        times: t, falling from T to 0 [F].
+        x: State [F, B, 2].
+        crossings: Times that each particle has crossed an axis so far [F, B].
+        calls: Evaluations of the score in all.
+    """
+
+    steps: NDArray[np.int64]
+    times: NDArray[np.float64]
+    x: NDArray[np.float64]
+    crossings: NDArray[np.int64]
+    calls: int
+
+    @property
+    def crossed(self) -> int:
+        """Particles that have crossed an axis at least once."""
+        return int((self.crossings[-1] > 0).sum())
+
+
+def walk(data: ToyData, sampler: str, settings: ToySettings, max_frames: int = 101) -> Paths:
+    """Let particles walk from exact draws of p_T; a seed gives every sampler the same start.
+
+    Args:
+        data: Where they should end.
+        sampler: A key of `TOY_SAMPLERS`.
+        settings: How they walk.
+        max_frames: At most so many frames are kept, evenly, the first and last among them.
+
+    Raises:
+        ValueError: A setting is outside its range.
+    """
+    process = settings.process
+    starts, noises = _generators(settings.seed)[:2]
+    shape = (settings.particles, 2)
+    z = torch.randn(shape, generator=starts, dtype=torch.float64)
+    x = process.forward(data.draw(len(z), starts), z.new_tensor(process.horizon), z)
+    kept = set(np.linspace(0, settings.steps, max_frames).round().astype(int).tolist())
+    options = LangevinOptions(step_size=settings.step_size)
+    steps = TOY_SAMPLERS[sampler](
+        data.score(process),
+        x,
+        process,
+        make_grid(process, settings.grid, settings.steps),
+        noise=lambda: torch.randn(shape, generator=noises, dtype=torch.float64),
+        **({"options": options} if sampler in STEPPED else {}),
+    )
+    return _collected([step for step in steps if step.index in kept])
+
+
+def _generators(seed: int) -> list[torch.Generator]:
+    """For the start, the noise, the sample of the data, and a second one."""
+    return [torch.Generator().manual_seed(s) for s in seeds_of(seed, range(4))]
+
+
+def _collected(frames: list[Step]) -> Paths:
+    return Paths(
+        steps=np.array([step.index for step in frames]),
+        times=np.array([step.t for step in frames]),
+        x=torch.stack([step.x for step in frames]).numpy(),
+        crossings=torch.stack([step.crossings for step in frames]).numpy(),
+        calls=frames[-1].calls,
+    )
+
+
+def samples(data: ToyData, settings: ToySettings) -> tuple[Tensor, Tensor]:
+    """Two independent samples of the data, as large as the flock [B, 2]."""
+    first, second = (data.draw(settings.particles, g) for g in _generators(settings.seed)[2:])
+    return first, second
+
+
+def wasserstein(a: Tensor, b: Tensor) -> float:
+    """W₁ between two samples of equal size [B, 2]: the least mean distance that turns a into b.
+
+    Exact, by the best assignment of points to points.
+
+    Raises:
+        ValueError: The shapes differ, or a value is not finite.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    if a.shape != b.shape:
+        raise ValueError(f"Samples must have one shape, got {tuple(a.shape)} and {tuple(b.shape)}.")
+    if not (a.isfinite().all() and b.isfinite().all()):
+        raise ValueError("Samples must be finite.")
+    cost = torch.cdist(a.double(), b.double()).numpy()
+    return float(cost[linear_sum_assignment(cost)].mean())
+
+
+def distance(x: Tensor, reference: Tensor) -> float:
+    """W₁ of particles `x` [B, 2] to a sample of the data, those that escaped drawn in."""
+    return wasserstein(x.clamp(-FARTHEST, FARTHEST), reference)

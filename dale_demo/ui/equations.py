@@ -1,0 +1,38 @@
+"""The equation of each sampler beside the code that computes it, on every page that runs one."""
+
+import inspect
+
+import streamlit as st
+
+from dale_demo.samplers import Sampler
+
+EQUATIONS: dict[str, str] = {
+    "dale-langevin": r"x \leftarrow x \circ \exp\!\big(\sigma^2\delta\, h_t(x)"
+    r" - (\mu - \tfrac32\sigma^2)\,\delta + a\,\sigma\sqrt\delta\, z\big)",
+    "unconstrained": r"x \leftarrow x \circ \big(1 + 2\sigma^2\delta - \mu\delta"
+    r" + \sigma^2\delta\, h_t(x) + a\,\sigma\sqrt\delta\, z\big)",
+    "additive": r"x \leftarrow x + (\sigma^2 - \mu)\,\delta\, x"
+    r" + \tfrac12\sigma^2\delta\,\big(x + \tfrac1x\big) \circ h_t(x) + a\,\sigma\sqrt\delta\, z",
+    "probability-flow": r"x \leftarrow x \circ \exp(\Delta y), \qquad"
+    r" \frac{dy}{dt} = \mu - \tfrac12\sigma^2 - \tfrac12\sigma^2\,(1 + h_t(x))",
+    "bridge": r"u' = D + \frac{s'^2}{s^2}\,(u - D) + s'\sqrt{1 - s'^2/s^2}\; z,"
+    r" \qquad x' = \exp(u' + m(t'))",
+    "multistep": r"u' = \frac{s'}{s}\,u + (1 - e^{-\eta})\Big(D + \frac{D - D_-}{2r}\Big),"
+    r" \qquad x' = \exp(u' + m(t'))",
+}
+
+
+@st.fragment
+def source(name: str, sampler: Sampler, key: str) -> None:
+    """The sampler's equation and code in a panel; drawn only when opened.
+
+    Args:
+        name: A key of `EQUATIONS`.
+        sampler: The function itself.
+        key: Of the panel on its page.
+    """
+    title = f"How this step is computed: {name}"
+    with st.expander(title, key=key, on_change="rerun") as panel:
+        if panel.open:
+            st.latex(EQUATIONS[name])
+            st.code(inspect.getsource(sampler), language="python")

@@ -1,0 +1,250 @@
+"""The playground's data and runs, against densities, laws and distances computed independently."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import distributions as dist
+from torch.testing import assert_close
+
+from dale_demo.process import GeometricBrownianMotion, LogNormal, uniform_grid
+from dale_demo.samplers import LangevinOptions
+from dale_demo.score import log_normal_score
+from dale_demo.toy import (
+    FARTHEST,
+    KERNEL,
+    SHAPES,
+    SIDE,
+    TOY_SAMPLERS,
+    ToyData,
+    ToySettings,
+    additive_langevin,
+    distance,
+    moons,
+    rings,
+    samples,
+    two_spirals,
+    walk,
+    wasserstein,
+)
+
+PROCESS = GeometricBrownianMotion(mu=0.2, sigma=0.5, horizon=1.0)
+LAW = LogNormal(0.2, 0.4)
+SMALL = ToySettings(particles=300)
+PRODUCTS = ("dale-langevin", "probability-flow", "bridge")
+
+
+def normals(generator, *shape):
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+# Data
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_score_is_the_gradient_of_the_noised_density(name, generator):
+    data, process = SHAPES[name](), GeometricBrownianMotion.median_preserving(1.5)
+    x = normals(generator, 250, 2).mul(0.7).exp().requires_grad_()
+    t = torch.linspace(0.01, 1, 250, dtype=torch.float64)
+    deviation = (data.log_std**2 + 1.5**2 * t).sqrt()[:, None, None]
+    kernels = dist.Independent(dist.LogNormal(data.log_means, deviation), 1)
+    equal = dist.Categorical(logits=torch.zeros(250, len(data.log_means), dtype=torch.float64))
+    dist.MixtureSameFamily(equal, kernels).log_prob(x).sum().backward()
+    assert_close(data.score(process)(x.detach(), t), x.detach() * x.grad)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_draws_have_the_moments_of_the_mixture(name, generator):
+    data = SHAPES[name]()
+    y = data.draw(20_000, generator).log()
+    assert_close(y.mean(0), data.log_means.mean(0), rtol=0, atol=0.03)
+    variance = data.log_means.var(0, correction=0) + data.log_std**2
+    assert_close(y.var(0), variance, rtol=0.05, atol=0)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_data_lie_in_the_square_and_near_its_axes(name):
+    points = SHAPES[name]().log_means.exp()
+    assert (points > 0.1).all()
+    assert (points < SIDE).all()
+    assert points.min() < 0.5
+
+
+def test_shapes_are_what_they_are_called():
+    radii = rings().norm(dim=1)
+    assert_close(radii.unique().round(decimals=6).unique(), radii.new_tensor([0.45, 1.0]))
+    arm = two_spirals()[:64]
+    turned = torch.atan2(arm[:, 1], arm[:, 0]).numpy()
+    assert np.ptp(np.unwrap(turned)) == pytest.approx(2.4 * math.pi)
+    assert (arm.norm(dim=1).diff() > 0).all()
+    for shape in (two_spirals(), moons()):
+        assert_close(shape[: len(shape) // 2], -shape[len(shape) // 2 :])
+
+
+@pytest.mark.parametrize(
+    "points", [torch.zeros(0, 2), torch.ones(3), torch.tensor([[1.0, 0.0]]), torch.ones(2, 3)]
+)
+def test_points_that_are_no_data_are_refused(points):
+    with pytest.raises(ValueError, match="oint"):
+        ToyData.around(points)
+
+
+# The additive sampler
+
+
+def additive(generator, score, grid, options=LangevinOptions()):
+    """Its last step from an exact start, for one log-normal coordinate."""
+    n = 10_000
+    x = LogNormal.terminal(PROCESS, LAW).sample(normals(generator, n, 1))
+    steps = additive_langevin(
+        score, x, PROCESS, grid, noise=lambda: normals(generator, n, 1), options=options
+    )
+    *_, step = steps
+    return step
+
+
+def test_additive_langevin_recovers_the_log_normal_law(generator):
+    grid = uniform_grid(PROCESS, 200)
+    step = additive(generator, log_normal_score(PROCESS, LAW), grid)
+    fit = LogNormal.fit(step.x.abs())
+    assert fit.log_mean == pytest.approx(LAW.log_mean, abs=0.015)
+    assert fit.log_std**2 == pytest.approx(LAW.log_std**2, abs=0.01)
+    assert step.calls == 200
+    assert_close(step.estimate, step.x.abs().log())
+    silent = additive(generator, log_normal_score(PROCESS, LAW), grid, LangevinOptions(annealing=0))
+    assert LogNormal.fit(silent.x.abs()).log_std ** 2 < LAW.log_std**2 - 0.02, "without its noise"
+    other = additive(generator, log_normal_score(PROCESS, LogNormal(0.2, 0.5)), grid)
+    assert LogNormal.fit(other.x.abs()).log_std ** 2 > LAW.log_std**2 + 0.02, "with another score"
+
+
+def test_additive_langevin_repeats_its_steps_and_may_have_a_step_size(generator):
+    score, grid = log_normal_score(PROCESS, LAW), uniform_grid(PROCESS, 4)
+    step = additive(generator, score, grid, LangevinOptions(repeats=3, tweedie=False))
+    assert step.calls == 12
+    still = additive(
+        generator, score, grid, LangevinOptions(annealing=0, step_size=1e-9, tweedie=False)
+    )
+    start = LogNormal.terminal(PROCESS, LAW)
+    assert LogNormal.fit(still.x.abs()).log_std == pytest.approx(start.log_std, abs=0.02)
+
+
+def test_additive_langevin_checks_its_start():
+    score, grid = log_normal_score(PROCESS, LAW), uniform_grid(PROCESS, 4)
+    with pytest.raises(ValueError, match="nowhere 0"):
+        next(
+            additive_langevin(score, torch.zeros(1, 2), PROCESS, grid, noise=lambda: torch.ones(1))
+        )
+
+
+# Runs
+
+
+@pytest.mark.parametrize("steps", [2, 5, 12])
+@pytest.mark.parametrize("sampler", PRODUCTS)
+def test_products_of_exponentials_never_cross(sampler, steps):
+    run = walk(SHAPES["rings"](), sampler, replace(SMALL, steps=steps, noise_level=3.0))
+    assert run.crossed == 0
+    assert (run.x > 0).all()
+
+
+@pytest.mark.parametrize("sampler", ["unconstrained", "additive"])
+def test_the_others_cross_and_every_crossing_is_counted(sampler):
+    run = walk(SHAPES["rings"](), sampler, replace(SMALL, steps=12))
+    assert run.crossed > 20
+    changed = (np.sign(run.x[1:]) != np.sign(run.x[:-1])).sum(2)
+    np.testing.assert_array_equal(np.diff(run.crossings, axis=0), changed)
+    assert np.isfinite(run.x).all()
+
+
+def test_unconstrained_crosses_less_with_more_steps_and_ends_at_the_data():
+    data = SHAPES["rings"]()
+    settings = replace(SMALL, noise_level=1.0, grid="uniform")
+    few, many = (walk(data, "unconstrained", replace(settings, steps=n)) for n in (4, 100))
+    assert few.crossed > 20
+    assert many.crossed == 0
+    reference, again = samples(data, settings)
+    floor = wasserstein(reference, again)
+    ends = [distance(torch.from_numpy(run.x[-1]), reference) for run in (few, many)]
+    assert ends[0] > 2 * floor
+    assert ends[1] < 1.5 * floor
+
+
+@pytest.mark.parametrize("sampler", PRODUCTS)
+def test_products_end_at_the_data_in_few_steps(sampler):
+    data = SHAPES["rings"]()
+    reference, again = samples(data, SMALL)
+    floor = wasserstein(reference, again)
+    run = walk(data, sampler, replace(SMALL, steps=25))
+    assert distance(torch.from_numpy(run.x[-1]), reference) < 1.5 * floor
+    assert distance(torch.from_numpy(run.x[0]), reference) > 5 * floor
+
+
+def test_a_seed_gives_every_sampler_one_start_from_the_noised_law():
+    data, settings = SHAPES["moons"](), ToySettings(steps=2, particles=4000)
+    runs = [walk(data, name, settings) for name in TOY_SAMPLERS]
+    for run in runs[1:]:
+        np.testing.assert_allclose(run.x[0], runs[0].x[0], rtol=1e-12)
+    y = np.log(runs[0].x[0])
+    variance = data.log_means.var(0, correction=0).numpy() + KERNEL**2 + 1.5**2
+    np.testing.assert_allclose(y.var(0), variance, rtol=0.1)
+    again, other = (walk(data, "bridge", replace(settings, seed=seed)) for seed in (0, 1))
+    np.testing.assert_array_equal(again.x, runs[-1].x)
+    assert (other.x[0] != again.x[0]).all()
+
+
+def test_frames_are_thinned_but_the_ends_stay():
+    run = walk(SHAPES["moons"](), "bridge", replace(SMALL, steps=40), max_frames=11)
+    assert run.steps.tolist() == list(range(0, 41, 4))
+    assert run.times[0] == pytest.approx(1)
+    assert run.times[-1] == 0
+    assert run.x.shape == (11, 300, 2)
+    assert run.calls == 40
+
+
+@pytest.mark.parametrize(
+    "bad", [{"steps": 0}, {"noise_level": 0.0}, {"seed": -1}, {"step_size": -1.0}]
+)
+def test_bad_settings_are_refused(bad):
+    with pytest.raises(ValueError, match=r"."):
+        walk(SHAPES["moons"](), "unconstrained", replace(SMALL, **bad))
+
+
+def test_a_step_size_is_that_of_the_langevin_samplers_alone():
+    data, fixed = SHAPES["moons"](), replace(SMALL, steps=5, step_size=1e-6)
+    for name in TOY_SAMPLERS:
+        same = np.array_equal(
+            walk(data, name, fixed).x, walk(data, name, replace(fixed, step_size=None)).x
+        )
+        assert same == (name in ("probability-flow", "bridge")), name
+
+
+# Distances
+
+
+def test_wasserstein_on_a_line_is_that_of_one_dimension(generator):
+    a, b = normals(generator, 200), 2 * normals(generator, 200) + 1
+    flat = [torch.stack([v, torch.full_like(v, 3.0)], 1) for v in (a, b)]
+    assert wasserstein(*flat) == pytest.approx(stats.wasserstein_distance(a, b))
+
+
+def test_wasserstein_of_a_shifted_sample_is_the_shift(generator):
+    a = normals(generator, 100, 2)
+    assert wasserstein(a, a[torch.randperm(100)] + torch.tensor([3.0, 4.0])) == pytest.approx(5)
+
+
+def test_wasserstein_refuses_what_it_cannot_compare(generator):
+    a = normals(generator, 5, 2)
+    with pytest.raises(ValueError, match="one shape"):
+        wasserstein(a, a[:4])
+    with pytest.raises(ValueError, match="finite"):
+        wasserstein(a, a / 0)
+
+
+def test_particles_that_escaped_count_as_far_but_finite(generator):
+    a = normals(generator, 4, 2)
+    b = a.clone()
+    b[0] = 1e300
+    assert distance(b, a) == pytest.approx(FARTHEST * math.sqrt(2) / 4, rel=1e-3)
