@@ -231,7 +231,7 @@ def _restore(choice: Choice, picture: Grey) -> Restoration:
         calls = 3 * choice.settings.steps
 
         def work(watch: lib.Watch) -> Restoration:
-            return lib.restore(network(choice.network), x0, choice.settings, watch)
+            return lib.restore(network(choice.folder), x0, choice.settings, watch)
 
         made = _watched("Restoring", calls, work)
         _keep(restored=(key, made))
@@ -332,7 +332,7 @@ def _fill_now(
     def work(watch: lib.Watch) -> NDArray[np.float64]:
         return lib.intensity(
             lib.fill(
-                network(choice.network),
+                network(choice.folder),
                 x0,
                 torch.from_numpy(hole),
                 steps=opening.FILL_STEPS,

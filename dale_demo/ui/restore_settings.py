@@ -5,14 +5,15 @@ for it, so an address that asks for one of them opens with an empty canvas.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_args
 
 import streamlit as st
 
-from dale_demo.checkpoint import CheckpointConfig
+from dale_demo.checkpoint import CheckpointConfig, bundled_checkpoints
 from dale_demo.restoration import DrawerName, RestorationSettings
 from dale_demo.ui import restore_opening as opening
-from dale_demo.ui.resources import network_config, network_names
+from dale_demo.ui.resources import network_config
 
 LEVELS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0)
 STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 80, 100)
@@ -40,10 +41,15 @@ class Choice:
     hole: str
     answers: int
 
+    @property
+    def folder(self) -> Path:
+        """Where the network's checkpoint is."""
+        return bundled_checkpoints()[self.network]
+
 
 def default_choice() -> Choice:
     """What the widgets ask for when nobody has touched them, with the stored network."""
-    config = network_config(opening.NETWORK)
+    config = network_config(bundled_checkpoints()[opening.NETWORK])
     picture = config.class_names[opening.PICTURE]
     return Choice(opening.NETWORK, config, picture, opening.DEFAULT, opening.HOLE, opening.ANSWERS)
 
@@ -62,7 +68,7 @@ def controls() -> Choice:
 
 
 def _network() -> tuple[str, CheckpointConfig]:
-    configs = {name: network_config(name) for name in network_names()}
+    configs = {name: network_config(path) for name, path in bundled_checkpoints().items()}
     names = [name for name, config in configs.items() if config.network.image_channels == 1]
     if not names:
         raise ValueError("There is no network for grey pictures; train or pull one first.")
