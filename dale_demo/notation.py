@@ -13,6 +13,8 @@ NOTATION = (
     ("u = y − m(t)", "`u`", "log state without its drift: what the network sees"),
     ("h_t(x) = x ∘ ∇ln p_t(x)", "`hyvarinen`", "Hyvärinen score, which drives every sampler"),
     ("D = E[ln X₀ \\| X_t]", "`estimate`, `denoise`", "Tweedie's estimate, u + s²(1 + h)"),
+    ("w, η, d", "`weight`, `lr`, `grad`", "a synapse, the learning rate, the gradient of the loss"),
+    ("φ(w) = Σ\\|w\\| ln\\|w\\|", '`"entropy"`', "the mirror map of exponentiated gradient"),
 )
 """Rows of symbol, name in the code and meaning, in Markdown; README.md has the same table."""
 
