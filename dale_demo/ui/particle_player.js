@@ -328,7 +328,7 @@ function drawFrame(plot, plane) {
     parts.push(
       svg("path", { class: "beyond", d: `M0 0H${zero}V${size - zero}H${size}V${size}H0Z` }),
       svg("path", { class: "zero", d: `M${zero} 0V${size}M0 ${size - zero}H${size}` }),
-      text(zero - 6, 16, "x₁ = 0", "end"), text(size - 6, size - zero + 16, "x₂ = 0", "end"));
+      text(zero - 6, 16, "x₁ = 0", "end"), text(size - 6, size - zero - 7, "x₂ = 0", "end"));
     for (const v of range(1, Math.floor(plane.high - 0.5), 1))
       parts.push(text(plane.at(v), size - zero + 16, `${v}`), text(zero - 6, size - plane.at(v) + 4, `${v}`, "end"));
   }
