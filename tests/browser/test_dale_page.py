@@ -105,7 +105,7 @@ def test_a_run_adds_frames_and_ends_with_its_result(address, page):
     while page.get_by_text("Trained in").count() == 0:
         page.wait_for_timeout(100)
         seen.add(frames(page))
-    assert len(seen) > 2, "it grows before the eyes"
+    assert len(seen) > 3, "it grows before the eyes"
     expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
     expect(player(page)).to_have_attribute("data-frame", str(LAST))
     expect(page.get_by_text("η = 1, given")).to_be_visible()
