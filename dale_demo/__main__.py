@@ -140,7 +140,10 @@ def cli() -> None:
     help="Channels of each level in multiples of width.",
 )
 @click.option("--dropout", default=0.0, help="Share of features dropped.")
+@click.option("--log-noise-mean", default=-1.0, help="Mean of ln s, normal over the pictures.")
+@click.option("--log-noise-std", default=1.3, help="Standard deviation of ln s.")
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
+@click.option("--from", "initial", help="Trained network to start from: a name, folder or Hub id.")
 @device_option
 @click.option("--compile/--no-compile", "compiled", default=False, help="Compile the network.")
 @click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
@@ -148,6 +151,7 @@ def train(
     dataset: str,
     out: str,
     data_root: str | None,
+    initial: str | None,
     device: str,
     compiled: bool,
     bf16: bool,
@@ -170,6 +174,7 @@ def train(
             compiled=compiled,
             bf16=bf16,
             cpu=device == "cpu",
+            initial=_load(initial, "cpu") if initial else None,
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)

@@ -301,6 +301,8 @@ def _training(facts: Mapping[str, Any]) -> str:
     parts = [fenced(facts["command"], "bash"), table(("", ""), rows)]
     if facts.get("loss_curve"):
         parts.append(_curve(facts["loss_curve"]))
+    if facts.get("before"):
+        parts = [_training(facts["before"]), "Then, from the weights that this gave:", *parts]
     return "\n\n".join(parts)
 
 

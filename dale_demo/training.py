@@ -30,6 +30,7 @@ from dale_demo import paper
 from dale_demo.card import model_card
 from dale_demo.checkpoint import (
     MAX_WEIGHT_BYTES,
+    Checkpoint,
     CheckpointConfig,
     CheckpointError,
     load_config,
@@ -141,11 +142,15 @@ class Progress:
 
 @dataclass
 class _State:
-    """What survives an interruption, apart from tensors."""
+    """What survives an interruption, apart from tensors.
+
+    `before` is the training record of the network whose weights the run started from.
+    """
 
     step: int = 0
     seconds: float = 0.0
     curve: list[tuple[int, float]] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
 
 
 def train(
@@ -159,6 +164,7 @@ def train(
     compiled: bool = False,
     bf16: bool = False,
     cpu: bool = False,
+    initial: Checkpoint | None = None,
 ) -> Iterator[Progress]:
     """Train on `data` and keep a checkpoint in the folder `out`.
 
@@ -173,17 +179,19 @@ def train(
         bf16: Convolve in bfloat16 on a CPU too (a GPU always does): faster where it has the
             instructions. Weights, averages and loss stay in float32.
         cpu: Keep off the GPU.
+        initial: Trained network whose weights a fresh run starts from, be it of other data; it must
+            have the shape that `config` and `data` ask for.
 
     Yields:
         Progress, on every process; only the main one writes.
 
     Raises:
-        ValueError: The batch does not divide over the processes or exceeds the data, or the loss
-            is no longer finite.
+        ValueError: The batch does not divide over the processes or exceeds the data, the loss is no
+            longer finite, or `initial` has another shape.
         CheckpointError: The unfinished run in `out` is of another configuration or other data, or
             damaged; or the network is larger than a checkpoint may be.
     """
-    run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu)
+    run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial)
     run.resume()
     last_save = time.monotonic()
     try:
@@ -226,6 +234,7 @@ class _Run:
         compiled: bool,
         bf16: bool,
         cpu: bool,
+        initial: Checkpoint | None,
     ):
         self.accelerator = Accelerator(cpu=cpu)
         world = self.accelerator.num_processes
@@ -236,7 +245,11 @@ class _Run:
             )
         self.data, self.out, self.config, self.notes = data, out, config, notes
         self.state = _State()
-        self.model = _initial_model(data, config).to(self.accelerator.device)
+        model = _initial_model(data, config)
+        if initial:
+            _take_weights(model, initial)
+            self.state.before = dict(initial.config.training)
+        self.model = model.to(self.accelerator.device)
         self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
         prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
@@ -310,7 +323,8 @@ class _Run:
             raise CheckpointError(f"{path} is damaged; remove it to start afresh.") from error
 
     def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self.state = _State(stored["step"], stored["seconds"], [tuple(p) for p in stored["curve"]])
+        curve = [(images, loss) for images, loss in stored["curve"]]
+        self.state = _State(stored["step"], stored["seconds"], curve, stored["before"])
         self.model.load_state_dict(_group(tensors, "model"))
         self.ema.module.load_state_dict(_group(tensors, "ema"))
         self.ema.n_averaged.fill_(self.state.step)
@@ -348,6 +362,8 @@ class _Run:
             "settings": _plain(self.config),
             "loss_curve": _thin(self.state.curve),
         }
+        if self.state.before:
+            facts["before"] = self.state.before
         return CheckpointConfig(
             dataset=self.data.name,
             class_names=self.data.class_names,
@@ -391,6 +407,20 @@ def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:
     for buffer, moment in zip((model.log_means, model.log_stds), data.log_moments(), strict=True):
         buffer.copy_(moment)
     return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _take_weights(model: Denoiser, initial: Checkpoint) -> None:
+    """Copy trained weights; what a network knows of its data's law stays that of the new data."""
+    config, other = model.config, initial.model.config
+    law = {name: getattr(config, name) for name in ("log_mean", "log_std", "dropout")}
+    if dataclasses.replace(other, **law) != config:
+        raise ValueError(
+            f"The network to start from has another shape, {other}, than this run asks for, "
+            f"{config}; choose its width and multipliers."
+        )
+    for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
+        own.copy_(trained)
 
 
 def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:

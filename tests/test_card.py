@@ -73,6 +73,9 @@ def test_the_card_states_how_it_was_trained():
     for fact in ("two cores", "1,234,567", "2:05", "| 100 | 1.0000 |", "| 10,000 | 0.0100 |"):
         assert fact in card
     assert card.count("\n| ") < 60, "the curve is thinned"
+    again = {"command": "python -m dale_demo train --from x", "before": TRAINING}
+    commands = blocks(model_card(tiny_config(training=again)), "bash")
+    assert commands[-2:] == [TRAINING["command"], again["command"]], "in the order of the runs"
 
 
 def test_what_is_not_known_is_said():

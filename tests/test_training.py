@@ -83,6 +83,47 @@ def test_resumed_equals_uninterrupted_bit_for_bit(pictures, tmp_path):
     assert other != whole
 
 
+def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
+    """Of other data even, whose law and averages it does not take over."""
+    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
+    first = load_checkpoint(tmp_path / "first")
+    still = dataclasses.replace(CONFIG, learning_rate=1e-9)
+    fresh = run(pictures, tmp_path / "fresh", still)
+    warm = run(pictures, tmp_path / "warm", still, initial=first)
+    assert sum(warm) < 0.9 * sum(fresh)
+    record = load_checkpoint(tmp_path / "warm").config.training
+    assert record["images"] == 160
+    assert record["before"] == first.config.training
+
+    other = dataclasses.replace(pictures, images=255 - pictures.images)
+    run(other, tmp_path / "other", still, initial=first)
+    moved = load_checkpoint(tmp_path / "other")
+    assert moved.config.data_law == other.log_law() != first.config.data_law
+    assert torch.equal(moved.model.class_averages, other.class_averages())
+    for name, parameter in moved.model.named_parameters():
+        assert_close(parameter, first.model.get_parameter(name), rtol=0, atol=1e-6)
+
+
+def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(pictures, tmp_path):
+    for name in ("one", "two"):
+        run(pictures, tmp_path / name)
+    first = load_checkpoint(tmp_path / "one")
+    again = dataclasses.replace(CONFIG, images=16 * 6)
+    run(pictures, tmp_path / "one", again, initial=first)
+    run(pictures, tmp_path / "two", again, reports=2, initial=first)
+    unfinished = load_checkpoint(tmp_path / "two")
+    run(pictures, tmp_path / "two", again, initial=unfinished)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
+    assert load_checkpoint(tmp_path / "two").config.training["before"] == first.config.training
+
+
+def test_weights_of_another_shape_are_refused(pictures, tmp_path):
+    run(pictures, tmp_path / "first")
+    wider = dataclasses.replace(CONFIG, width=32)
+    with pytest.raises(ValueError, match="another shape"):
+        run(pictures, tmp_path / "wide", wider, initial=load_checkpoint(tmp_path / "first"))
+
+
 @pytest.mark.parametrize("change", [{"seed": 5}, {"images": 320}, {"learning_rate": 1e-3}])
 def test_a_run_with_other_settings_is_refused(change, pictures, tmp_path):
     run(pictures, tmp_path, reports=1)
