@@ -32,6 +32,9 @@ from dale_demo.hub import FILES, MAX_CARD_BYTES, HubError, HubName
 from dale_demo.hub_errors import translate
 from dale_demo.patience import Pulse, patiently
 
+constants.HF_HUB_DISABLE_XET = True
+"""Plain HTTP, whose bytes can be counted and given up; Xet's client does neither for us."""
+
 PATIENCE = 4.0
 """Longest silence of the Hub that is borne, in seconds."""
 
@@ -215,10 +218,12 @@ def _check_cost(config: CheckpointConfig, name: HubName) -> None:
 def _check_hash(path: Path, name: HubName) -> None:
     """Hold a file against the hash by which the cache names its blob.
 
-    That is the one the Hub announced: SHA-256 for large files, git's SHA-1 for small ones. A file
-    that fails is removed, to be fetched anew next time.
+    That is the one the Hub announced: SHA-256 for large files, git's SHA-1 for small ones. The blob
+    may itself be a link, into the store that repositories share, where names are of another kind. A
+    file that fails is removed, to be fetched anew next time.
     """
-    blob, data = path.resolve(), path.read_bytes()
+    blob = path.parent / path.readlink() if path.is_symlink() else path
+    data = path.read_bytes()
     digests = {
         64: lambda: hashlib.sha256(data),
         40: lambda: hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False),
