@@ -23,6 +23,7 @@ EXPOSE 8501
 HEALTHCHECK --start-period=60s CMD ["python", "-c", \
     "import urllib.request as web; web.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
 
-# CPU_CORES is what a Space may use, of more that it sees.
-CMD ["sh", "-c", "cores=${CPU_CORES:-2}; export OMP_NUM_THREADS=${cores%%.*}; \
+# CPU_CORES is what a Space may use, of more that it sees; a part of a core is one thread.
+CMD ["sh", "-c", "cores=${CPU_CORES:-2}; cores=${cores%%.*}; \
+    test \"$cores\" -ge 1 2>/dev/null || cores=1; export OMP_NUM_THREADS=$cores; \
     exec streamlit run app.py --server.port 8501 --server.address 0.0.0.0"]

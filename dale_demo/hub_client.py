@@ -6,13 +6,14 @@ their hashes and contents before the folder is handed on; nothing in them is exe
 
 import hashlib
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from huggingface_hub import HfApi, constants, hf_hub_download
 from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import tqdm
 
@@ -31,6 +32,10 @@ from dale_demo.checkpoint import (
 from dale_demo.hub import FILES, MAX_CARD_BYTES, HubError, HubName
 from dale_demo.hub_errors import translate
 from dale_demo.patience import Pulse, patiently
+from dale_demo.shelf import STRANGERS, touch
+
+constants.HF_HUB_DISABLE_XET = True
+"""Plain HTTP, whose bytes can be counted and given up; Xet's client does neither for us."""
 
 PATIENCE = 4.0
 """Longest silence of the Hub that is borne, in seconds."""
@@ -48,7 +53,8 @@ class Client:
     """Reads checkpoints from the Hub and from its cache.
 
     Args:
-        public: Ask without a token, and cache apart from what a token has fetched.
+        public: Ask without a token, and cache apart from what a token has fetched, on a shelf of
+            bounded size.
     """
 
     def __init__(self, public: bool = False):
@@ -63,7 +69,8 @@ class Client:
         except (LocalEntryNotFoundError, OSError):
             return None
         try:
-            return self._accepted(paths[0].parent, name)
+            with self._hold(paths[0].parent):
+                return self._accepted(paths[0].parent, name)
         except HubError:
             return None
 
@@ -78,12 +85,12 @@ class Client:
         """
         try:
             commit = patiently(lambda _: self._commit(name), PATIENCE)
-            held = self.cached(HubName(name.repo_id, commit))
-            folder = held or patiently(lambda pulse: self._download(name, commit, pulse), PATIENCE)
-            folder = held or self._accepted(folder, name)
+            with self._hold(self._repository(name) / "snapshots" / commit):
+                held = self.cached(HubName(name.repo_id, commit))
+                folder = held or self._downloaded(name, commit)
+                self._remember(name, folder)
         except Exception as error:
             raise translate(error, name) from error
-        self._remember(name, folder)
         return folder, held is None
 
     def _commit(self, name: HubName) -> str:
@@ -95,9 +102,26 @@ class Client:
             raise LookupError(f"no commit: {info.sha!r}")
         return str(info.sha)
 
-    def _download(self, name: HubName, commit: str, pulse: Pulse) -> Path:
-        sizes = self._sizes(name, commit)
-        pulse.beat()
+    def _repository(self, name: HubName) -> Path:
+        return Path(self._cache, repo_folder_name(repo_id=name.repo_id, repo_type="model"))
+
+    def _hold(self, folder: Path) -> AbstractContextManager[None]:
+        """Keep a strangers' network where it is; nobody takes away the others."""
+        return STRANGERS.hold(folder) if self._public else nullcontext()
+
+    def _room(self, name: HubName, size: int) -> AbstractContextManager[None]:
+        return STRANGERS.room(self._repository(name), size) if self._public else nullcontext()
+
+    def _downloaded(self, name: HubName, commit: str) -> Path:
+        def download(pulse: Pulse) -> Path:
+            sizes = self._sizes(name, commit)
+            pulse.beat()
+            with self._room(name, sum(sizes.values())):  # until it ends, though nobody may wait
+                return self._download(name, commit, sizes, pulse)
+
+        return self._accepted(patiently(download, PATIENCE), name)
+
+    def _download(self, name: HubName, commit: str, sizes: Mapping[str, int], pulse: Pulse) -> Path:
         folder = Path()
         for file in FILES:
             if file in sizes:
@@ -156,6 +180,7 @@ class Client:
                 _check_hash(folder / file, name)
         self._check_config(folder, name)
         _check_load(load_checkpoint, folder, name)
+        touch(folder)
         return folder
 
     def _remember(self, name: HubName, folder: Path) -> None:
@@ -215,10 +240,12 @@ def _check_cost(config: CheckpointConfig, name: HubName) -> None:
 def _check_hash(path: Path, name: HubName) -> None:
     """Hold a file against the hash by which the cache names its blob.
 
-    That is the one the Hub announced: SHA-256 for large files, git's SHA-1 for small ones. A file
-    that fails is removed, to be fetched anew next time.
+    That is the one the Hub announced: SHA-256 for large files, git's SHA-1 for small ones. The blob
+    may itself be a link, into the store that repositories share, where names are of another kind. A
+    file that fails is removed, to be fetched anew next time.
     """
-    blob, data = path.resolve(), path.read_bytes()
+    blob = path.parent / path.readlink() if path.is_symlink() else path
+    data = path.read_bytes()
     digests = {
         64: lambda: hashlib.sha256(data),
         40: lambda: hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False),

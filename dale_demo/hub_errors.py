@@ -20,6 +20,7 @@ from huggingface_hub.errors import (
 from dale_demo.checkpoint import CheckpointError, one_line
 from dale_demo.hub import HubError, HubName, UnreachableError
 from dale_demo.patience import SilenceError
+from dale_demo.shelf import FullError
 
 
 class Case(NamedTuple):
@@ -83,6 +84,7 @@ CASES = (
     Case((BadRequestError,), HubError, "The Hub does not understand the request: {reason}."),
     Case((HfHubHTTPError,), UnreachableError, NOT_A_HUB),
     Case((HTTPError, ConnectionError), UnreachableError, "The Hub cannot be reached."),
+    Case((FullError,), HubError, "There is no room for {name} just now; try again in a minute."),
     Case((OSError,), HubError, "{name} did not arrive whole: {reason}."),
     Case((json.JSONDecodeError, TypeError, LookupError), UnreachableError, NOT_A_HUB),
     Case((ValueError,), HubError, "The Hub's client refuses {name}: {reason}."),

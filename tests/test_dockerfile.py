@@ -20,7 +20,14 @@ def command(instruction: str) -> list[str]:
     return json.loads(line)
 
 
-@pytest.mark.parametrize(("cores", "threads"), [("8", "8"), ("3.5", "3"), (None, "2"), ("", "2")])
+@pytest.mark.parametrize(
+    ("cores", "threads"),
+    [
+        *(("8", "8"), ("3.5", "3"), (None, "2"), ("", "2"), ("1", "1")),
+        *(("0.5", "1"), (".5", "1"), ("0", "1"), ("-3", "1"), ("2x", "1"), ("500m", "1")),
+        *(("two", "1"), ("4 4", "1"), ("9" * 30, "1"), ("$(echo 7)", "1")),
+    ],
+)
 def test_threads_follow_the_quota(tmp_path, cores, threads):
     fake = tmp_path / "streamlit"
     fake.write_text('#!/bin/sh\necho "$OMP_NUM_THREADS $*"\n')

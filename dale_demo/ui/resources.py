@@ -19,6 +19,7 @@ from dale_demo.checkpoint import (
     load_config,
 )
 from dale_demo.hub import Resolved, offered, resolve
+from dale_demo.shelf import STRANGERS, touch
 
 PLACES = 2
 """Runs at once: on two cores two share their time nearly without loss, four take twice as long."""
@@ -118,7 +119,7 @@ def find(name: str) -> Found:
         return Found(resolve(name))
     public = name not in offered()
     outcome = _outcome(name, public)
-    if outcome.error and time.monotonic() - outcome.when > RETRY_SECONDS:
+    if outcome.stale:
         _outcome.clear(name, public)
         outcome = _outcome(name, public)
     if outcome.network:
@@ -150,6 +151,13 @@ class _Outcome:
     error: str
     when: float
 
+    @property
+    def stale(self) -> bool:
+        """Whether to look again: a failure long past, or a network taken away to make room."""
+        if self.network is None:
+            return time.monotonic() - self.when > RETRY_SECONDS
+        return self.network.commit is not None and not touch(self.network.folder)
+
 
 @st.cache_resource(ttl=RECHECK_SECONDS, max_entries=64, show_spinner=ASKING)
 def _outcome(name: str, public: bool) -> _Outcome:
@@ -161,7 +169,8 @@ def _outcome(name: str, public: bool) -> _Outcome:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _network(folder: str, device: str) -> Checkpoint:
-    return load_checkpoint(folder, device)
+    with STRANGERS.hold(Path(folder)):
+        return load_checkpoint(folder, device)
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -5,7 +5,6 @@ import time
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from dale_demo.figures import spread
 from dale_demo.samplers import SAMPLERS
 from dale_demo.trajectory import Trajectory
 from dale_demo.ui import downloads, opening
@@ -163,6 +162,8 @@ def _law(trajectory: Trajectory) -> None:
     """The spread of ln x against the forward law."""
     with st.expander("Does the walk keep to its law?", key="law", on_change="rerun") as panel:
         if panel.open:
+            from dale_demo.figures import spread
+
             st.markdown(ABOUT_SPREAD)
             st.plotly_chart(
                 spread(trajectory.noise_levels, trajectory.fitted[:, 1], trajectory.theory[:, 1]),

@@ -36,7 +36,6 @@ def app(stand_in, streamlit_server, tmp_path_factory) -> str:
     environment = {
         "HF_ENDPOINT": stand_in.hub.address,
         "HF_HOME": str(tmp_path_factory.mktemp("home")),
-        "HF_HUB_DISABLE_XET": "1",
         "DALE_NETWORKS": "",
     }
     return streamlit_server(ROOT / "app.py", env=environment)

@@ -94,6 +94,13 @@ def test_scrubbing_changes_the_picture_and_asks_no_server(app, page):
     assert len(sent) == messages
 
 
+def test_the_panel_about_the_law_draws_when_it_is_opened(opened):
+    chart = opened.get_by_test_id("stPlotlyChart")
+    expect(chart).to_have_count(0)
+    opened.get_by_text("Does the walk keep to its law?").click()
+    expect(chart.locator(".scatterlayer path.js-line")).to_have_count(2)
+
+
 def test_the_address_restores_the_settings_and_follows_them(app, page):
     visit(page, f"{app}/?sampler=bridge&seed=7&classes=3")
     sidebar = page.get_by_test_id("stSidebar")

@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = 100_000
-"""Bytes from which a file is named by SHA-256, as those in the Hub's large file storage."""
+"""Bytes from which a file is in the Hub's large file storage: named by SHA-256, offered by Xet."""
 TOKEN = "hf_stand_in"
 
 
@@ -207,6 +207,9 @@ class Handler(BaseHTTPRequestHandler):
             return self._fail(404, "EntryNotFound", {"X-Repo-Commit": oid})
         data = files[path]
         head = {"X-Repo-Commit": oid, "ETag": f'"{blob_id(data)}"'}
+        if len(data) >= LARGE:
+            head["X-Xet-Hash"] = hashlib.blake2s(data).hexdigest()
+            head["X-Xet-Refresh-Route"] = f"{self.hub.address}/api/{kind}/{repo_id}/xet-read-token"
         if self.hub.mangle:
             data = self.hub.mangle(data)
         return self._send(data, head, type="application/octet-stream")

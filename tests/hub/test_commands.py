@@ -58,7 +58,7 @@ def process(hub, tmp_path):
     """Run the command line as a process of its own, which reads the client's environment."""
 
     def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-        settings = {"HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        settings = {"HF_HOME": str(tmp_path / "home")}
         return subprocess.run(
             [sys.executable, "-m", "dale_demo", *map(str, arguments)],
             env=os.environ | settings | {"HF_ENDPOINT": hub.address} | environment,

@@ -1,17 +1,20 @@
 """The page with networks from the Hub: typed, offered, gone, hostile; nothing shown is lost."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from huggingface_hub import constants
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Selectbox
 from tiny_network import save_tiny
 
 from dale_demo import checkpoint
+from dale_demo.hub_client import PUBLIC_CACHE
 from dale_demo.ui import resources, sample
 from hub.conftest import files_of
 
@@ -144,6 +147,19 @@ def test_the_hub_goes_away_in_the_middle_of_a_visit(app, stand_in, commits):
     assert app.session_state["kept"].result.network == "home"
     press(app)
     assert app.session_state["kept"].result.network == "ann/net"
+
+
+def test_what_was_taken_away_to_make_room_is_fetched_anew(app, hub, commits):
+    next(commits)
+    choose(app, "ann/net")
+    repository = Path(constants.HF_HOME, PUBLIC_CACHE, "models--ann--net")
+    assert list(repository.glob("snapshots/*/model.safetensors"))
+    shutil.rmtree(repository)
+    hub.requests.clear()
+    press(app)
+    assert not app.warning
+    assert app.session_state["kept"].result.network == "ann/net"
+    assert "model.safetensors" in hub.downloads()
 
 
 def test_an_answer_within_five_seconds_when_the_hub_hangs(app, hub, commits):

@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -378,6 +379,42 @@ def test_rot_in_the_cache_is_noticed(hub, commits):
     found = resolve(f"ann/net@{commit}")
     assert found.origin == "downloaded"
     load_checkpoint(found.folder)
+
+
+@pytest.fixture
+def large(hub, network, monkeypatch) -> str:
+    """The sound network, whose weights the stand-in keeps as the Hub keeps large files."""
+    monkeypatch.setattr("hub.stand_in.LARGE", 10_000)
+    return hub.repository("ann/net").commit(files_of(network))
+
+
+def test_large_files_come_by_plain_http(hub, large):
+    assert resolve("ann/net").origin == "downloaded"
+    assert "model.safetensors" in hub.downloads()
+    assert not [request for request in hub.requests if "xet" in request]
+
+
+def test_left_to_itself_the_client_goes_another_way(hub, large, monkeypatch):
+    """Negative control: the stand-in does offer what the real Hub offers."""
+    monkeypatch.setattr(hub_client.constants, "HF_HUB_DISABLE_XET", False)
+    with pytest.raises(HubError):
+        resolve("ann/net")
+    assert [request for request in hub.requests if "xet" in request]
+
+
+def test_a_blob_in_the_store_that_repositories_share(hub, large):
+    """Where another program fetched the network, its blob may be a link to a name of Xet's."""
+    blob = (resolve("ann/net").folder / "model.safetensors").readlink()
+    blob = resolve("ann/net").folder / blob
+    store = Path(hub_client.constants.HF_HUB_CACHE) / "blobs" / "ab" / ("ab" * 32)
+    store.parent.mkdir(parents=True)
+    blob.rename(store)
+    blob.symlink_to(store)
+    hub.requests.clear()
+    assert resolve("ann/net").origin == "cache"
+    assert hub.downloads() == []
+    store.write_bytes(bytes(store.stat().st_size))
+    assert resolve("ann/net").origin == "downloaded", "rot is noticed there as well"
 
 
 def test_pull_is_byte_for_byte(hub, commits, tmp_path):
