@@ -57,7 +57,7 @@ def page() -> None:
     if "restoration" not in st.session_state:
         st.session_state["restoration"] = _stored()
         with stage.container():
-            _restored(_example(), st.session_state["restoration"].restored[1])
+            _restored(example(), st.session_state["restoration"].restored[1])
         time.sleep(HEAD_START)
     try:
         with st.sidebar:
@@ -93,13 +93,14 @@ def _show(choice: Choice, picture: Grey, stage: DeltaGenerator) -> None:
 def _stored() -> Kept:
     """The results that the page opens with."""
     restoration, answers = opening.stored()
-    choice, picture = default_choice(), _example()
+    choice, picture = default_choice(), example()
     hole = opening.holes(len(picture))[choice.hole]
     filled = _fill_key(choice, picture, hole), picture, hole, answers
     return Kept((_restore_key(choice, picture), restoration), (None, {}), filled)
 
 
-def _example() -> Grey:
+def example() -> Grey:
+    """The picture that the page opens with, uint8 [H, W]."""
     shown = opening.pictures(opening.DATASET)
     assert shown is not None
     return shown[opening.PICTURE]
@@ -159,8 +160,8 @@ def _fitting(fitted: Fitted) -> list[Item]:
     return [
         (fitted.colour, "uploaded", ""),
         (grey(fitted.grey), "grey", ""),
-        (grey(fitted.content), "content", f"— {ground}; cut to what stands out"),
-        (grey(fitted.frame), "framed", f"— {size} × {size}, centre of mass in the middle"),
+        (grey(fitted.content), "content", f"{ground}; cut to what stands out"),
+        (grey(fitted.frame), "framed", f"{size} × {size}, centre of mass in the middle"),
     ]
 
 
@@ -258,25 +259,28 @@ def _restore_key(choice: Choice, picture: Grey) -> object:
 
 def _restored(picture: Grey, restoration: Restoration) -> None:
     """What went in, what the noise left, and what came back."""
+    gallery(views(picture, restoration))
+    st.markdown("**Draws** from what the original may have been:")
+    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], small=True)
+
+
+def views(picture: Grey, restoration: Restoration) -> list[Item]:
+    """A picture on its way through noise and back."""
     noised = torch.from_numpy(restoration.noised)
     level = max(float(noised.log().std()), 0.05)
     spread = restoration.spread[0, 0]
-    gallery(
-        [
-            (grey(picture / 255), "picture", ""),
-            (expose(noised, 0, level)[0].numpy(), "noised", "what there is to go by"),
-            (grey(restoration.tweedie[0, 0]), "one Tweedie step", "the posterior mean"),
-            (grey(restoration.flow[0, 0]), "probability flow", "one sharp answer"),
-            (grey(restoration.mean[0, 0]), "mean of the draws", ""),
-            (
-                heat(spread, max(float(spread.max()), 1e-3)),
-                "where it is unsure",
-                f"spread of the draws, up to {spread.max():.0%}",
-            ),
-        ]
-    )
-    st.markdown("**Draws** from what the original may have been:")
-    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], small=True)
+    return [
+        (grey(picture / 255), "picture", ""),
+        (expose(noised, 0, level)[0].numpy(), "noised", "what there is to go by"),
+        (grey(restoration.tweedie[0, 0]), "one Tweedie step", "the posterior mean"),
+        (grey(restoration.flow[0, 0]), "probability flow", "one sharp answer"),
+        (grey(restoration.mean[0, 0]), "mean of the draws", ""),
+        (
+            heat(spread, max(float(spread.max()), 1e-3)),
+            "where it is unsure",
+            f"spread of the draws, up to {spread.max():.0%}",
+        ),
+    ]
 
 
 def _watched(doing: str, calls: int, work: Callable[[lib.Watch], Work]) -> Work:
