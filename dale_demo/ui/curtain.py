@@ -101,7 +101,8 @@ def _flock(paths: "Paths") -> str:
     picture.line([0, 0], [up.low, up.high], "currentColor", width=1)
     crossed = paths.crossings[-1] > 0
     for colour, those in ((STATE, ~crossed), (INHIBITORY, crossed)):
-        picture.dots(*paths.x[-1, :SHOWN][those[:SHOWN]].T, colour, radius=1.5)
+        x1, x2 = paths.x[-1, :SHOWN][those[:SHOWN]].T
+        picture.dots(x1, x2, colour, radius=1.5)
     return picture.svg()
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dale_demo.learning import NAMES, POTENTIALS, SHARES, LearningRecord, RuleRecord, end_of
+from dale_demo.tables import table
 from dale_demo.ui.learning_opening import stored
 from dale_demo.ui.learning_player import measure
 from dale_demo.ui.learning_settings import RULES, TASKS, key_of
-from dale_demo.ui.tables import table
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Trial

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo import palette
 from dale_demo import restoration as lib
-from dale_demo.comparison import compare
+from dale_demo.comparison import WINDOW, compare
 from dale_demo.data import positive
 from dale_demo.frames import expose, tint
 from dale_demo.process import Noise
@@ -82,9 +82,16 @@ def _show(choice: Choice, picture: Grey, stage: DeltaGenerator) -> None:
     with holes:
         _fill(choice, picture)
     with stage.container():
-        restoration = _restore(choice, picture)
+        try:
+            restoration = _restore(choice, picture)
+        except ValueError as error:
+            st.warning(str(error))
+            return
         _restored(picture, restoration)
         st.caption(story.account(choice))
+    if len(picture) < WINDOW:
+        quality.caption(f"Pictures below {WINDOW} × {WINDOW} pixels have no SSIM to compare.")
+        return
     with quality:
         story.qualities(_table(choice, picture, restoration), choice.settings)
 
@@ -254,7 +261,7 @@ def _table(
 
 
 def _restore_key(choice: Choice, picture: Grey) -> object:
-    return choice.network, choice.settings, picture.tobytes()
+    return choice.folder, choice.settings, picture.tobytes()
 
 
 def _restored(picture: Grey, restoration: Restoration) -> None:
@@ -356,4 +363,4 @@ def _fill_now(
 
 def _fill_key(choice: Choice, picture: Grey, hole: Hole) -> object:
     seed = choice.settings.seed
-    return choice.network, seed, choice.answers, picture.tobytes(), hole.tobytes()
+    return choice.folder, seed, choice.answers, picture.tobytes(), hole.tobytes()

@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.card import plain
 from dale_demo.checkpoint import CheckpointConfig
 from dale_demo.comparison import NOISED, OURS, WAYS
 from dale_demo.filters import FILTERS
@@ -18,6 +19,7 @@ from dale_demo.restoration import (
     decibels,
     signal_to_noise,
 )
+from dale_demo.tables import table
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.restore_settings import Choice
 
@@ -68,7 +70,7 @@ def account(choice: Choice) -> str:
     calls = settings.evaluations
     t = (settings.noise_level / own.sigma) ** 2
     return (
-        f"Network *{choice.network}*, without being told the class. s(t) = "
+        f"Network *{plain(choice.network)}*, without being told the class. s(t) = "
         f"{settings.noise_level:g}, that is t = {t:.3g} of its process (σ = {own.sigma:g}). "
         f"Network calls: Tweedie {calls['tweedie']}, probability flow {calls['flow']}, "
         f"each draw by {settings.drawer} {calls['draws']}; seed {settings.seed}."
@@ -92,21 +94,21 @@ def noise(
     )
 
 
-def qualities(table: dict[str, NDArray[np.float64]], settings: RestorationSettings) -> None:
+def qualities(measured: dict[str, NDArray[np.float64]], settings: RestorationSettings) -> None:
     """PSNR and SSIM of each way of restoring one picture, the best in bold."""
     st.header("How near to the original?", divider="gray")
-    means = {way: table[way][0] for way in WAYS}
+    means = {way: measured[way][0] for way in WAYS}
     best = np.max(list(means.values()), axis=0)
     calls = {OURS[name]: count for name, count in settings.evaluations.items()}
     calls["mean of the draws"] = settings.steps * settings.draws
-    lines = ["| | network calls | PSNR, dB | SSIM |", "|---|---|---|---|"]
+    rows = []
     for way, values in means.items():
         cells = (
             f"**{text}**" if value == top else text
             for value, top, text in zip(values, best, _formatted(values), strict=True)
         )
-        lines.append(f"| {_label(way)} | {calls.get(way, '–')} | {' | '.join(cells)} |")
-    st.markdown("\n".join(lines))
+        rows.append((_label(way), str(calls.get(way, "–")), *cells))
+    st.markdown(table(("", "network calls", "PSNR, dB", "SSIM"), rows))
     st.markdown(verdict(means))
     st.markdown(TWO_QUESTIONS)
     st.caption(ABOUT_TABLE)
@@ -136,7 +138,8 @@ def tell(config: CheckpointConfig) -> None:
     st.header("Why it works", divider="gray")
     st.markdown(WHY)
     st.header("Honest limits", divider="gray")
-    st.markdown(LIMITS.format(dataset=opening.SOURCES.get(config.dataset, config.dataset)))
+    dataset = opening.SOURCES.get(config.dataset, plain(config.dataset))
+    st.markdown(LIMITS.format(dataset=dataset))
     st.caption(
         f"Holes are filled from s = {START_LEVEL:g}, where nothing of a picture is left. Test "
         "pictures: MNIST (LeCun, Cortes, Burges 1998); Fashion-MNIST (Xiao, Rasul, Vollgraf 2017); "
