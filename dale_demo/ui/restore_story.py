@@ -19,7 +19,7 @@ from dale_demo.restoration import (
     decibels,
     signal_to_noise,
 )
-from dale_demo.tables import table
+from dale_demo.tables import number, table
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.restore_settings import Choice
 
@@ -84,7 +84,7 @@ def noise(
     ratio = signal_to_noise(x0, level)
     spread = level * math.sqrt(ratio)
     expected = crossing_share(x0, strength)
-    loudness = f"{decibels(ratio):.1f}".replace("-", "−")
+    loudness = number(decibels(ratio), ".1f")
     st.markdown(
         f"**Signal to noise {loudness} dB.** From pixel to pixel ln x₀ varies by "
         f"{spread:.2f}, and the noise adds {level:g}: the picture has {ratio:.3g} times the "
