@@ -78,7 +78,11 @@ Gradient descent adds its step to the weight. A **mirror map** ∇φ says what t
 potential that both halves of this project share is the entropy
 
 $$
-\varphi(w) = \sum |w|\,\ln|w|, \qquad \nabla\varphi(w) = \operatorname{sign}(w)\,(\ln|w| + 1).
+\varphi(w) = \sum |w|\,\ln|w|,
+$$
+
+$$
+\nabla\varphi(w) = \operatorname{sign}(w)\,(\ln|w| + 1).
 $$
 
 Adding to ∇φ(w) is adding to ln|w|, and so multiplying w by an exponential, which is positive: the

@@ -45,8 +45,11 @@ ABOUT_HOLES = (
 )
 WHY = r"""
 $$
-X_t = X_0 \circ \exp\big(m(t) + s(t)\,z\big), \qquad
-D = \mathbb{E}[\ln X_0 \mid X_t] = \ln X_t - m(t) + s(t)^2\,\big(1 + h_t(X_t)\big)
+\begin{aligned}
+X_t &= X_0 \circ \exp\big(m(t) + s(t)\,z\big) \\
+D &= \mathbb{E}[\ln X_0 \mid X_t] \\
+&= \ln X_t - m(t) + s(t)^2\,\big(1 + h_t(X_t)\big)
+\end{aligned}
 $$
 
 In ln x the noise is added, so the law of a noised picture's pixels is exact: a normal law of width
