@@ -5,7 +5,7 @@ from importlib import import_module
 
 import streamlit as st
 
-from dale_demo.ui.opening import curtain
+from dale_demo.ui.curtain import curtain
 from dale_demo.ui.space import share_address
 
 
@@ -13,7 +13,7 @@ def page(name: str) -> Callable[[], None]:
     """The page in `dale_demo.ui.<name>`, imported when it is first opened."""
 
     def show() -> None:
-        with curtain():
+        with curtain(name):
             module = import_module(f"dale_demo.ui.{name}")
         module.page()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from dale_demo import tables
 from dale_demo.checkpoint import (
     CARD_FILE,
     CONFIG_FILE,
@@ -163,8 +164,7 @@ def fenced(text: str, language: str = "") -> str:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table; cells are shown as plain text."""
-    lines = [head, ["---"] * len(head), *([plain(cell) for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return tables.table(head, [[plain(cell) for cell in row] for row in rows])
 
 
 def clock(seconds: float) -> str:

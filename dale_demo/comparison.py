@@ -18,14 +18,16 @@ OURS = {
     "mean": "mean of the draws",
 }
 """Name in `Restoration` → what the table calls it."""
+WINDOW = 11
+"""Side of the window that SSIM looks through, and so of the smallest picture that has one."""
 WAYS = (NOISED, *OURS.values(), *FILTERS)
 
 
 def quality(picture: Array, original: Array) -> tuple[float, float]:
     """PSNR in dB and SSIM of one grey picture [H, W] with pixels in [0, 1].
 
-    SSIM as in Wang et al. (2004): Gaussian windows of σ = 1.5 pixels, 11 wide, averaged over those
-    that lie inside the picture. A border of 5 pixels so counts for less.
+    SSIM as in Wang et al. (2004): Gaussian windows of σ = 1.5 pixels, `WINDOW` wide, averaged over
+    those that lie inside the picture. A border of 5 pixels so counts for less.
     """
     from skimage.metrics import mean_squared_error, structural_similarity
 

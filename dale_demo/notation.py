@@ -1,5 +1,7 @@
 """The notation: the same letters in code, docstrings, README and app."""
 
+from dale_demo import tables
+
 NOTATION = (
     ("x ∈ (0, ∞)ᵈ", "`x`", "positive state; data are 1 + pixel ∈ [1, 2]"),
     ("y = ln x", "`y`", "log state, in which the noise is additive"),
@@ -21,5 +23,4 @@ NOTATION = (
 
 def table() -> str:
     """The notation as a Markdown table."""
-    rows = (("symbol", "code", "meaning"), ("---",) * 3, *NOTATION)
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return tables.table(("symbol", "code", "meaning"), NOTATION)

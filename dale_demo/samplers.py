@@ -112,12 +112,12 @@ def dale_langevin(
 ) -> Iterator[Step]:
     """x ← x ∘ exp(σ²δ h − (μ − 3σ²/2) δ + a σ√δ z): never changes sign, at any step size."""
 
-    def factor(h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
+    def factor(x: Tensor, h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
         mu, sigma = process.mu, process.sigma
         exponent = sigma**2 * delta * h - (mu - 1.5 * sigma**2) * delta + a * sigma * delta**0.5 * z
         return exponent, None
 
-    return _langevin(factor, score, x, process, grid, noise, options)
+    return langevin(factor, score, x, process, grid, noise, options)
 
 
 def unconstrained(
@@ -131,13 +131,12 @@ def unconstrained(
 ) -> Iterator[Step]:
     """x ← x ∘ (1 + 2σ²δ − μδ + σ²δ h + a σ√δ z): Euler–Maruyama in x, can cross zero."""
 
-    def factor(h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
+    def factor(x: Tensor, h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
         mu, sigma = process.mu, process.sigma
         drift = 2 * sigma**2 * delta - mu * delta + sigma**2 * delta * h
-        product = 1 + drift + a * sigma * delta**0.5 * z
-        return product.abs().clamp_min(1e-300).log(), torch.where(product < 0, -1.0, 1.0)
+        return log_factor(1 + drift + a * sigma * delta**0.5 * z)
 
-    return _langevin(factor, score, x, process, grid, noise, options)
+    return langevin(factor, score, x, process, grid, noise, options)
 
 
 @torch.inference_mode()
@@ -234,9 +233,14 @@ def calls_needed(sampler: SamplerName, steps: int, options: LangevinOptions) -> 
     return steps
 
 
+def log_factor(product: Tensor) -> LogFactor:
+    """A factor of either sign, as `langevin` takes it."""
+    return product.abs().clamp_min(1e-300).log(), torch.where(product < 0, -1.0, 1.0)
+
+
 @torch.inference_mode()
-def _langevin(
-    factor: Callable[[Tensor, float, float, Tensor], LogFactor],
+def langevin(
+    factor: Callable[[Tensor, Tensor, float, float, Tensor], LogFactor],
     score: Score,
     x: Tensor,
     process: GeometricBrownianMotion,
@@ -244,7 +248,7 @@ def _langevin(
     noise: NoiseSource,
     options: LangevinOptions,
 ) -> Iterator[Step]:
-    """Multiply the state by `factor(h, δ, a, z)` at every time, `repeats` times."""
+    """Multiply the state x by `factor(x, h, δ, a, z)` at every time, `repeats` times."""
     walk = _Walk(score, x, process, grid)
     while not walk.finished:
         yield (step := walk.look())
@@ -255,7 +259,7 @@ def _langevin(
         a = options.annealing**walk.index
         for repeat in range(options.repeats):
             h = walk.h if repeat == 0 else walk.hyvarinen()
-            walk.multiply(*factor(h, delta, a, noise()))
+            walk.multiply(*factor(walk.x, h, delta, a, noise()))
         walk.index += 1
     yield walk.last()
 
@@ -279,6 +283,11 @@ class _Walk:
     @property
     def finished(self) -> bool:
         return self.index == self.steps
+
+    @property
+    def x(self) -> Tensor:
+        """The state."""
+        return self._sign * self._y.exp()
 
     @property
     def levels(self) -> tuple[float, float]:
@@ -331,9 +340,8 @@ class _Walk:
             self._crossings = self._crossings + (sign < 0).flatten(1).sum(1)
 
     def _frame(self, estimate: Tensor) -> Step:
-        x = self._sign * self._y.exp()
         t = self._grid[self.index]
-        return Step(self.index, t, x, estimate, self._crossings, self._calls)
+        return Step(self.index, t, self.x, estimate, self._crossings, self._calls)
 
 
 def check_walk(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:

@@ -19,11 +19,13 @@ from dale_demo.samplers import (
     LANGEVIN,
     SAMPLERS,
     LangevinOptions,
+    LogFactor,
     NoiseSource,
     Step,
-    check_walk,
+    langevin,
+    log_factor,
 )
-from dale_demo.score import LogNormalMixtureScore, Score, denoised_from_hyvarinen
+from dale_demo.score import LogNormalMixtureScore, Score
 
 SIDE = 3.0
 """Data lie in the square (0, SIDE)²."""
@@ -133,7 +135,6 @@ SHAPES: dict[str, Callable[[], ToyData]] = {
 # Samplers
 
 
-@torch.inference_mode()
 def additive_langevin(
     score: Score,
     x: Tensor,
@@ -149,33 +150,13 @@ def additive_langevin(
     step with the Stein score h/x, which leaves p_t as it is (Song et al. 2021). So for δ → 0 every
     p_t is kept, while at any δ noise of one size for all x can carry a small x over zero.
     """
-    check_walk(x, process, grid)
-    x, times = x.double(), grid.to(x.device, torch.float64)
-    crossings = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-    calls, steps = 0, len(grid) - 1
-    for k, spacing in enumerate((-grid.diff()).tolist()):
-        t = times[k].expand(len(x))
-        for repeat in range(options.repeats):
-            h, calls = score(x.abs(), t), calls + 1
-            if repeat == 0:
-                estimate = denoised_from_hyvarinen(h, process, x.abs(), t)
-                yield Step(k, grid[k].item(), x, estimate, crossings, calls)
-            if options.tweedie and k == steps - 1:
-                x = x.sign() * estimate.exp()
-                break
-            a, delta = options.annealing**k, options.step_size or spacing
-            moved = _bounded(
-                _added(x, h, process, delta) + a * process.sigma * delta**0.5 * noise()
-            )
-            crossings = crossings + (moved * x < 0).flatten(1).sum(1)
-            x = moved
-    yield Step(steps, 0.0, x, x.abs().log(), crossings, calls)
 
+    def factor(x: Tensor, h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
+        mu, sigma = process.mu, process.sigma
+        drift = (sigma**2 - mu) * delta * x + 0.5 * sigma**2 * delta * (x + 1 / x) * h
+        return log_factor(_bounded(x + drift + a * sigma * delta**0.5 * z) / x)
 
-def _added(x: Tensor, h: Tensor, process: GeometricBrownianMotion, delta: float) -> Tensor:
-    """x and the drift of `additive_langevin`."""
-    mu, sigma = process.mu, process.sigma
-    return x + (sigma**2 - mu) * delta * x + 0.5 * sigma**2 * delta * (x + 1 / x) * h
+    return langevin(factor, score, x, process, grid, noise, options)
 
 
 def _bounded(x: Tensor) -> Tensor:

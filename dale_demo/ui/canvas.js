@@ -24,7 +24,7 @@ class Canvas {
       return button;
     });
     const tools = document.createElement("div");
-    tools.className = "tools";
+    tools.className = "controls";
     tools.append(...this.buttons);
     root.replaceChildren(this.surface, tools);
     this.listen();
@@ -37,8 +37,8 @@ class Canvas {
     erase.onclick = () => this.choose(true);
     clear.onclick = () => { this.ink.fill(0); this.finish(); };
     this.surface.onpointerdown = (event) => this.begin(event);
-    this.surface.onpointermove = (event) => this.last && this.stroke(this.at(event));
-    this.surface.onpointerup = this.surface.onpointercancel = () => this.last && this.finish();
+    this.surface.onpointermove = (event) => this.draws(event) && this.stroke(this.at(event));
+    this.surface.onpointerup = this.surface.onpointercancel = (event) => this.draws(event) && this.finish();
     this.surface.onkeydown = (event) => this.key(event);
     this.surface.onfocus = this.surface.onblur = () => this.show();
   }
@@ -59,8 +59,15 @@ class Canvas {
     this.buttons.slice(0, 2).forEach((b, i) => b.setAttribute("aria-pressed", Boolean(i) === erasing));
   }
 
+  // One pointer draws at a time: a second finger, or another button of the mouse, is left alone.
+  draws(event) {
+    return this.last && event.pointerId === this.pointer;
+  }
+
   begin(event) {
     event.preventDefault();
+    if (this.last || event.button) return;
+    this.pointer = event.pointerId;
     this.surface.focus({ focusVisible: false });
     this.surface.setPointerCapture(event.pointerId);
     this.last = this.at(event);

@@ -13,8 +13,8 @@ Grey = NDArray[np.uint8]
 
 _component = st.components.v2.component(
     "dale_canvas",
-    html='<div class="canvas"></div>\n',
-    css=asset("canvas.css"),
+    html='<div class="player canvas"></div>\n',
+    css=asset("film.css", "canvas.css"),
     js=asset("canvas.js"),
 )
 

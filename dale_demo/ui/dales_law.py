@@ -1,10 +1,7 @@
 """The page Dale's law: exponentiated gradient beside gradient descent, live."""
 
-import sys
-import threading
 import time
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,6 +12,7 @@ from dale_demo.ui import learning_story as story
 from dale_demo.ui.learning_opening import stored
 from dale_demo.ui.learning_player import learning_player
 from dale_demo.ui.learning_settings import Choice, controls, default_choice
+from dale_demo.ui.warm_up import warm_up
 
 if TYPE_CHECKING:
     from dale_demo.ui.learning_run import Training
@@ -82,7 +80,7 @@ def _choose(learning: Learning) -> None:
 def _check(learning: Learning, remark: DeltaGenerator) -> None:
     """Say what does not go together, or that the settings are not those of the picture."""
     if not _differs(learning.choice, learning.record):
-        _warm_up()
+        warm_up(TRAINING)
         return
     try:
         learning.choice.build()
@@ -91,12 +89,6 @@ def _check(learning: Learning, remark: DeltaGenerator) -> None:
         return
     if learning.training is None:
         remark.caption("Press **Run** to see these settings.")
-
-
-def _warm_up() -> None:
-    """Import what a run needs, seconds once in a process, while the visitor looks around."""
-    if TRAINING not in sys.modules:
-        threading.Thread(target=import_module, args=(TRAINING,), daemon=True).start()
 
 
 def _differs(choice: Choice, record: LearningRecord) -> bool:

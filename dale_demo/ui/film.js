@@ -244,10 +244,11 @@ function verticalTicks(low, high, box, py, crossed, zero) {
   const label = (at, text) => svg("text", { x: box.left - 6, y: at + 4, "text-anchor": "end" }, text);
   if (!crossed) return marks.map(([at, text]) => label(py(at, 1), text));
   const middle = (box.top + box.bottom) / 2;
+  const apart = marks.filter(([at]) => middle - py(at, 1) > 18); // from the label of zero
   return [
     svg("path", { class: "zero", d: `M${box.left} ${middle}H${box.right}` }),
     label(middle, zero),
-    ...marks.flatMap(([at, text]) => [label(py(at, 1), text), label(py(at, -1), `−${text}`)]),
+    ...apart.flatMap(([at, text]) => [label(py(at, 1), text), label(py(at, -1), `−${text}`)]),
   ];
 }
 

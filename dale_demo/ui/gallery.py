@@ -18,9 +18,14 @@ Item = tuple[Picture, str, str]
 
 def gallery(items: Sequence[Item], *, small: bool = False) -> None:
     """Draw the pictures; they wrap where the page is narrow."""
+    st.html(markup(items, small=small))
+
+
+def markup(items: Sequence[Item], *, small: bool = False) -> str:
+    """The gallery as HTML that needs nothing else."""
     figures = "".join(_figure(*item) for item in items)
     style = f"<style>{asset('gallery.css')}</style>"
-    st.html(f'{style}<div class="gallery{" small" if small else ""}">{figures}</div>')
+    return f'{style}<div class="gallery{" small" if small else ""}">{figures}</div>'
 
 
 def grey(pixels: NDArray[np.float64]) -> Picture:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dale_demo.learning import NAMES
+from dale_demo.ui.widgets import seed
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Rule
@@ -184,18 +185,10 @@ def controls() -> Choice:
     st.caption(about)
     chosen = {size.name: _size(task, size) for size in sizes}
     rules = _rules()
-    seed = st.number_input(
-        "Seed",
-        0,
-        2**31 - 1,
-        0,
-        key="draw",
-        bind="query-params",
-        help="Of data, start and order: the same seed gives the same run.",
-    )
+    drawn = seed(0, key="draw", help="Of data, start and order: the same seed gives the same run.")
     with st.expander("Learning rates η"):
         rates = {name: _rate(name) for name in rules}
-    return Choice(task, chosen, rates, seed)
+    return Choice(task, chosen, rates, drawn)
 
 
 def key_of(task: str, name: str) -> str:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from dale_demo.learning import NAMES, POTENTIALS, SHARES, LearningRecord, RuleRecord, end_of
+from dale_demo.tables import number, table
 from dale_demo.ui.learning_opening import stored
 from dale_demo.ui.learning_player import measure
 from dale_demo.ui.learning_settings import RULES, TASKS, key_of
-from dale_demo.ui.tables import table
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Trial
@@ -77,7 +77,13 @@ MIRROR = r"""
 Gradient descent adds its step to the weight. A **mirror map** ∇φ says what to add to instead; the
 potential that both halves of this project share is the entropy
 
-$$\varphi(w) = \sum |w|\,\ln|w|, \qquad \nabla\varphi(w) = \operatorname{sign}(w)\,(\ln|w| + 1).$$
+$$
+\varphi(w) = \sum |w|\,\ln|w|,
+$$
+
+$$
+\nabla\varphi(w) = \operatorname{sign}(w)\,(\ln|w| + 1).
+$$
 
 Adding to ∇φ(w) is adding to ln|w|, and so multiplying w by an exponential, which is positive: the
 sign stays, at any step size. Random steps that add up in ln|w| make it normal, and w log-normal.
@@ -184,12 +190,12 @@ def _fit_column(rule: RuleRecord) -> tuple[str, ...]:
     (_, _, normal_ks, normal_a), (mean, std, ks, a) = rule.frames.fits[-1]
     end = end_of(rule)
     return (
-        f"{mean:.2f} ± {std:.2f}",
+        f"{number(mean, '.2f')} ± {std:.2f}",
         *_pair(ks, normal_ks),
         *_pair(a, normal_a),
-        f"{end.likelihood[0]:+.2f}",
-        f"{end.likelihood[1]:.1f}",
-        f"{end.log_skew[1]:+.2f}",
+        number(end.likelihood[0], "+.2f"),
+        number(end.likelihood[1], ".1f"),
+        number(end.log_skew[1], "+.2f"),
     )
 
 
@@ -300,7 +306,9 @@ def _dense(record: LearningRecord) -> str:
 
 def _starts(*records: LearningRecord) -> str:
     log_normal, normal = (
-        "{:+.2f} before, {:+.2f} after".format(*end_of(record.rules["eg"]).log_skew)
+        "{} before, {} after".format(
+            *(number(skew, "+.2f") for skew in end_of(record.rules["eg"]).log_skew)
+        )
         for record in records
     )
     return (

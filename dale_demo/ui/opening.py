@@ -3,15 +3,11 @@
 `python -m dale_demo.ui.opening` makes it anew; do so whenever the bundled network changes.
 """
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import streamlit as st
 
 if TYPE_CHECKING:
     from dale_demo.sampling import SamplingSettings
@@ -21,21 +17,6 @@ NETWORK, CLASS_NAMES = "mnist", tuple("0123456789")
 PICTURES = 20
 RUN = Path(__file__).with_name("opening.npz")
 FILM = Path(__file__).with_name("opening.webp")
-
-
-@contextmanager
-def curtain() -> Iterator[None]:
-    """Show the stored film while the block imports PyTorch, seconds once in a process."""
-    if "torch" in sys.modules:
-        yield
-        return
-    slot = st.empty()
-    with slot.container():
-        st.title("Dale meets Langevin, live")
-        st.image(str(FILM), width="stretch")
-        st.caption("A stored run of the bundled network, while the program warms up.")
-    yield
-    slot.empty()
 
 
 def default_settings() -> "SamplingSettings":

@@ -6,6 +6,7 @@ from dataclasses import replace
 import streamlit as st
 import torch
 
+from dale_demo.tables import table
 from dale_demo.toy import (
     TOY_SAMPLERS,
     Paths,
@@ -27,7 +28,6 @@ from dale_demo.ui.playground_settings import (
     data_of,
     example,
 )
-from dale_demo.ui.tables import table
 
 EASEL = "easel"
 SHOWN = 400

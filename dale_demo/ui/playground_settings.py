@@ -7,15 +7,14 @@ text: the base64 of two bytes a point, each a coordinate in 256ths of the square
 import base64
 import binascii
 from dataclasses import dataclass
-from typing import get_args
 
 import numpy as np
 import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from dale_demo.process import GridName
 from dale_demo.toy import SHAPES, SIDE, STEPPED, TOY_SAMPLERS, ToyData, ToySettings
+from dale_demo.ui.widgets import seed, time_grid
 
 DEFAULT = ToySettings()
 PAINTED = "painted points"
@@ -120,7 +119,6 @@ def _sampler(side: str, index: int) -> str:
 
 
 def _settings(samplers: tuple[str, str]) -> ToySettings:
-    grids = get_args(GridName)
     return ToySettings(
         noise_level=st.slider(
             "Noise level s(T)",
@@ -142,15 +140,7 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             help="From noise to data: the fewer, the larger each is, and the easier an axis is "
             "crossed.",
         ),
-        grid=st.selectbox(
-            "Time grid",
-            grids,
-            index=grids.index(DEFAULT.grid),
-            key="play-grid",
-            bind="query-params",
-            help="Where the steps lie: **karras** spends them where the noise is small, "
-            "**uniform** (the paper's) spaces them evenly in time.",
-        ),
+        grid=time_grid(DEFAULT.grid, key="play-grid"),
         step_size=st.number_input(
             "Step size δ",
             1e-4,
@@ -164,13 +154,9 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             placeholder="from the grid",
             help=f"A fixed time step in place of the grid's spacing, for {', '.join(STEPPED)}.",
         ),
-        seed=st.number_input(
-            "Seed",
-            0,
-            2**31 - 1,
+        seed=seed(
             DEFAULT.seed,
             key="play-seed",
-            bind="query-params",
             help="Of the start and the noise, which both samplers share.",
         ),
     )

@@ -14,7 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo import palette
 from dale_demo import restoration as lib
-from dale_demo.comparison import compare
+from dale_demo.comparison import WINDOW, compare
 from dale_demo.data import positive
 from dale_demo.frames import expose, tint
 from dale_demo.process import Noise
@@ -57,7 +57,7 @@ def page() -> None:
     if "restoration" not in st.session_state:
         st.session_state["restoration"] = _stored()
         with stage.container():
-            _restored(_example(), st.session_state["restoration"].restored[1])
+            _restored(example(), st.session_state["restoration"].restored[1])
         time.sleep(HEAD_START)
     try:
         with st.sidebar:
@@ -82,9 +82,16 @@ def _show(choice: Choice, picture: Grey, stage: DeltaGenerator) -> None:
     with holes:
         _fill(choice, picture)
     with stage.container():
-        restoration = _restore(choice, picture)
+        try:
+            restoration = _restore(choice, picture)
+        except ValueError as error:
+            st.warning(str(error))
+            return
         _restored(picture, restoration)
         st.caption(story.account(choice))
+    if len(picture) < WINDOW:
+        quality.caption(f"Pictures below {WINDOW} × {WINDOW} pixels have no SSIM to compare.")
+        return
     with quality:
         story.qualities(_table(choice, picture, restoration), choice.settings)
 
@@ -93,13 +100,14 @@ def _show(choice: Choice, picture: Grey, stage: DeltaGenerator) -> None:
 def _stored() -> Kept:
     """The results that the page opens with."""
     restoration, answers = opening.stored()
-    choice, picture = default_choice(), _example()
+    choice, picture = default_choice(), example()
     hole = opening.holes(len(picture))[choice.hole]
     filled = _fill_key(choice, picture, hole), picture, hole, answers
     return Kept((_restore_key(choice, picture), restoration), (None, {}), filled)
 
 
-def _example() -> Grey:
+def example() -> Grey:
+    """The picture that the page opens with, uint8 [H, W]."""
     shown = opening.pictures(opening.DATASET)
     assert shown is not None
     return shown[opening.PICTURE]
@@ -159,8 +167,8 @@ def _fitting(fitted: Fitted) -> list[Item]:
     return [
         (fitted.colour, "uploaded", ""),
         (grey(fitted.grey), "grey", ""),
-        (grey(fitted.content), "content", f"— {ground}; cut to what stands out"),
-        (grey(fitted.frame), "framed", f"— {size} × {size}, centre of mass in the middle"),
+        (grey(fitted.content), "content", f"{ground}; cut to what stands out"),
+        (grey(fitted.frame), "framed", f"{size} × {size}, centre of mass in the middle"),
     ]
 
 
@@ -253,30 +261,33 @@ def _table(
 
 
 def _restore_key(choice: Choice, picture: Grey) -> object:
-    return choice.network, choice.settings, picture.tobytes()
+    return choice.folder, choice.settings, picture.tobytes()
 
 
 def _restored(picture: Grey, restoration: Restoration) -> None:
     """What went in, what the noise left, and what came back."""
+    gallery(views(picture, restoration))
+    st.markdown("**Draws** from what the original may have been:")
+    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], small=True)
+
+
+def views(picture: Grey, restoration: Restoration) -> list[Item]:
+    """A picture on its way through noise and back."""
     noised = torch.from_numpy(restoration.noised)
     level = max(float(noised.log().std()), 0.05)
     spread = restoration.spread[0, 0]
-    gallery(
-        [
-            (grey(picture / 255), "picture", ""),
-            (expose(noised, 0, level)[0].numpy(), "noised", "what there is to go by"),
-            (grey(restoration.tweedie[0, 0]), "one Tweedie step", "the posterior mean"),
-            (grey(restoration.flow[0, 0]), "probability flow", "one sharp answer"),
-            (grey(restoration.mean[0, 0]), "mean of the draws", ""),
-            (
-                heat(spread, max(float(spread.max()), 1e-3)),
-                "where it is unsure",
-                f"spread of the draws, up to {spread.max():.0%}",
-            ),
-        ]
-    )
-    st.markdown("**Draws** from what the original may have been:")
-    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], small=True)
+    return [
+        (grey(picture / 255), "picture", ""),
+        (expose(noised, 0, level)[0].numpy(), "noised", "what there is to go by"),
+        (grey(restoration.tweedie[0, 0]), "one Tweedie step", "the posterior mean"),
+        (grey(restoration.flow[0, 0]), "probability flow", "one sharp answer"),
+        (grey(restoration.mean[0, 0]), "mean of the draws", ""),
+        (
+            heat(spread, max(float(spread.max()), 1e-3)),
+            "where it is unsure",
+            f"spread of the draws, up to {spread.max():.0%}",
+        ),
+    ]
 
 
 def _watched(doing: str, calls: int, work: Callable[[lib.Watch], Work]) -> Work:
@@ -352,4 +363,4 @@ def _fill_now(
 
 def _fill_key(choice: Choice, picture: Grey, hole: Hole) -> object:
     seed = choice.settings.seed
-    return choice.network, seed, choice.answers, picture.tobytes(), hole.tobytes()
+    return choice.folder, seed, choice.answers, picture.tobytes(), hole.tobytes()

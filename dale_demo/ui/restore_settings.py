@@ -13,7 +13,9 @@ import streamlit as st
 from dale_demo.checkpoint import CheckpointConfig, bundled_checkpoints
 from dale_demo.restoration import DrawerName, RestorationSettings
 from dale_demo.ui import restore_opening as opening
+from dale_demo.ui.network_field import network_field
 from dale_demo.ui.resources import network_config
+from dale_demo.ui.widgets import choice, seed
 
 LEVELS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 8.0)
 STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 40, 60, 80, 100)
@@ -27,6 +29,7 @@ class Choice:
 
     Args:
         network: Name of the network.
+        folder: Where its checkpoint is.
         config: What it can do.
         picture: Class of a test picture, or DRAWN or UPLOADED.
         settings: How to noise and restore.
@@ -35,63 +38,53 @@ class Choice:
     """
 
     network: str
+    folder: Path
     config: CheckpointConfig
     picture: str
     settings: RestorationSettings
     hole: str
     answers: int
 
-    @property
-    def folder(self) -> Path:
-        """Where the network's checkpoint is."""
-        return bundled_checkpoints()[self.network]
-
 
 def default_choice() -> Choice:
     """What the widgets ask for when nobody has touched them, with the stored network."""
-    config = network_config(bundled_checkpoints()[opening.NETWORK])
+    name, folder = opening.NETWORK, bundled_checkpoints()[opening.NETWORK]
+    config = network_config(folder)
     picture = config.class_names[opening.PICTURE]
-    return Choice(opening.NETWORK, config, picture, opening.DEFAULT, opening.HOLE, opening.ANSWERS)
+    return Choice(name, folder, config, picture, opening.DEFAULT, opening.HOLE, opening.ANSWERS)
 
 
 def controls() -> Choice:
     """Draw the widgets and read them.
 
     Raises:
-        ValueError: There is no network for grey pictures.
+        ValueError: There is no network, or it is not one for grey pictures.
     """
-    network, config = _network()
+    network = network_field(
+        key="restorer",
+        help="The trained network that restores, which knows only what it was trained on; type "
+        "OWNER/NAME for any that is on the Hugging Face Hub.",
+    )
+    config = network_config(network.folder)
+    if config.network.image_channels != 1:
+        raise ValueError(f"The network {network.name} is not for grey pictures; choose another.")
     picture = _picture(config)
     settings = RestorationSettings(**_noise(), **_walk())
     hole, answers = _hole(config.network.image_size)
-    return Choice(network, config, picture, settings, hole, answers)
-
-
-def _network() -> tuple[str, CheckpointConfig]:
-    configs = {name: network_config(path) for name, path in bundled_checkpoints().items()}
-    names = [name for name, config in configs.items() if config.network.image_channels == 1]
-    if not names:
-        raise ValueError("There is no network for grey pictures; train or pull one first.")
-    name = st.selectbox(
-        "Network",
-        names,
-        index=names.index(opening.NETWORK) if opening.NETWORK in names else 0,
-        key="restorer",
-        bind="query-params",
-        help="The trained network that restores; it knows only what it was trained on.",
-    )
-    return name, configs[name]
+    return Choice(network.name, network.folder, config, picture, settings, hole, answers)
 
 
 def _picture(config: CheckpointConfig) -> str:
-    shipped = list(config.class_names) if opening.pictures(config.dataset) is not None else []
-    options = [*shipped, DRAWN, UPLOADED]
-    return st.selectbox(
+    names, size = config.class_names, config.network.image_size
+    shown = opening.pictures(config.dataset)
+    # A network from elsewhere may name a data set and mean other pictures or classes.
+    fits = shown is not None and shown.shape == (len(names), size, size)
+    options = [*(names if fits else ()), DRAWN, UPLOADED]
+    return choice(
         "Picture",
         options,
-        index=opening.PICTURE if shipped else 0,
+        options[opening.PICTURE if fits else 0],
         key="picture",
-        bind="query-params",
         help="A test picture that the network has never seen, or one of your own.",
     )
 
@@ -108,27 +101,22 @@ def _noise() -> dict[str, Any]:
             help="Standard deviation of ln x that the noise adds; at 1, two pixels in three are "
             "within a factor of e ≈ 2.7 of what they were.",
         ),
-        "seed": st.number_input(
-            "Seed",
-            0,
-            2**31 - 1,
+        "seed": seed(
             default.seed,
             key="noise",
-            bind="query-params",
             help="Of the noise and of every draw: the same seed gives the same pictures.",
         ),
     }
 
 
 def _walk() -> dict[str, Any]:
-    default, drawers = opening.DEFAULT, list(get_args(DrawerName))
+    default = opening.DEFAULT
     return {
-        "drawer": st.selectbox(
+        "drawer": choice(
             "Draws by",
-            drawers,
-            index=drawers.index(default.drawer),
+            get_args(DrawerName),
+            default.drawer,
             key="drawer",
-            bind="query-params",
             help="The sampler that walks from the noised picture down to a possible original.",
         ),
         "steps": st.select_slider(
@@ -151,13 +139,11 @@ def _walk() -> dict[str, Any]:
 
 
 def _hole(size: int) -> tuple[str, int]:
-    names = list(opening.holes(size))
-    hole = st.selectbox(
+    hole = choice(
         "Hole to fill",
-        names,
-        index=names.index(opening.HOLE),
+        list(opening.holes(size)),
+        opening.HOLE,
         key="hole",
-        bind="query-params",
         help="Where the mask begins; paint more of it, or erase some, on the page.",
     )
     answers = st.select_slider(

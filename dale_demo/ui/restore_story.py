@@ -7,6 +7,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.card import plain
 from dale_demo.checkpoint import CheckpointConfig
 from dale_demo.comparison import NOISED, OURS, WAYS
 from dale_demo.filters import FILTERS
@@ -18,6 +19,7 @@ from dale_demo.restoration import (
     decibels,
     signal_to_noise,
 )
+from dale_demo.tables import number, table
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.restore_settings import Choice
 
@@ -43,8 +45,11 @@ ABOUT_HOLES = (
 )
 WHY = r"""
 $$
-X_t = X_0 \circ \exp\big(m(t) + s(t)\,z\big), \qquad
-D = \mathbb{E}[\ln X_0 \mid X_t] = \ln X_t - m(t) + s(t)^2\,\big(1 + h_t(X_t)\big)
+\begin{aligned}
+X_t &= X_0 \circ \exp\big(m(t) + s(t)\,z\big) \\
+D &= \mathbb{E}[\ln X_0 \mid X_t] \\
+&= \ln X_t - m(t) + s(t)^2\,\big(1 + h_t(X_t)\big)
+\end{aligned}
 $$
 
 In ln x the noise is added, so the law of a noised picture's pixels is exact: a normal law of width
@@ -68,7 +73,7 @@ def account(choice: Choice) -> str:
     calls = settings.evaluations
     t = (settings.noise_level / own.sigma) ** 2
     return (
-        f"Network *{choice.network}*, without being told the class. s(t) = "
+        f"Network *{plain(choice.network)}*, without being told the class. s(t) = "
         f"{settings.noise_level:g}, that is t = {t:.3g} of its process (σ = {own.sigma:g}). "
         f"Network calls: Tweedie {calls['tweedie']}, probability flow {calls['flow']}, "
         f"each draw by {settings.drawer} {calls['draws']}; seed {settings.seed}."
@@ -82,7 +87,7 @@ def noise(
     ratio = signal_to_noise(x0, level)
     spread = level * math.sqrt(ratio)
     expected = crossing_share(x0, strength)
-    loudness = f"{decibels(ratio):.1f}".replace("-", "−")
+    loudness = number(decibels(ratio), ".1f")
     st.markdown(
         f"**Signal to noise {loudness} dB.** From pixel to pixel ln x₀ varies by "
         f"{spread:.2f}, and the noise adds {level:g}: the picture has {ratio:.3g} times the "
@@ -92,21 +97,21 @@ def noise(
     )
 
 
-def qualities(table: dict[str, NDArray[np.float64]], settings: RestorationSettings) -> None:
+def qualities(measured: dict[str, NDArray[np.float64]], settings: RestorationSettings) -> None:
     """PSNR and SSIM of each way of restoring one picture, the best in bold."""
     st.header("How near to the original?", divider="gray")
-    means = {way: table[way][0] for way in WAYS}
+    means = {way: measured[way][0] for way in WAYS}
     best = np.max(list(means.values()), axis=0)
     calls = {OURS[name]: count for name, count in settings.evaluations.items()}
     calls["mean of the draws"] = settings.steps * settings.draws
-    lines = ["| | network calls | PSNR, dB | SSIM |", "|---|---|---|---|"]
+    rows = []
     for way, values in means.items():
         cells = (
             f"**{text}**" if value == top else text
             for value, top, text in zip(values, best, _formatted(values), strict=True)
         )
-        lines.append(f"| {_label(way)} | {calls.get(way, '–')} | {' | '.join(cells)} |")
-    st.markdown("\n".join(lines))
+        rows.append((_label(way), str(calls.get(way, "–")), *cells))
+    st.markdown(table(("", "network calls", "PSNR, dB", "SSIM"), rows))
     st.markdown(verdict(means))
     st.markdown(TWO_QUESTIONS)
     st.caption(ABOUT_TABLE)
@@ -136,7 +141,8 @@ def tell(config: CheckpointConfig) -> None:
     st.header("Why it works", divider="gray")
     st.markdown(WHY)
     st.header("Honest limits", divider="gray")
-    st.markdown(LIMITS.format(dataset=opening.SOURCES.get(config.dataset, config.dataset)))
+    dataset = opening.SOURCES.get(config.dataset, plain(config.dataset))
+    st.markdown(LIMITS.format(dataset=dataset))
     st.caption(
         f"Holes are filled from s = {START_LEVEL:g}, where nothing of a picture is left. Test "
         "pictures: MNIST (LeCun, Cortes, Burges 1998); Fashion-MNIST (Xiao, Rasul, Vollgraf 2017); "

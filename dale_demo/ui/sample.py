@@ -19,7 +19,7 @@ HEAD_START = 0.5
 
 TAGLINE = (
     "Log-normal noise becomes handwriting by multiplication alone. No value ever changes its "
-    "sign, as no synapse does: Dale's law. Paper: "
+    "sign, as no synapse does: Dale’s law. Paper: "
     "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
 )
 WHAT_YOU_SEE = (
@@ -28,7 +28,9 @@ WHAT_YOU_SEE = (
     "the page's address keeps them."
 )
 WHY_IT_WORKS = r"""
-$$x \;\leftarrow\; x \circ \exp(\,\cdots)$$
+$$
+x \;\leftarrow\; x \circ \exp(\,\cdots)
+$$
 
 Every step multiplies each pixel by an exponential, and an exponential is always positive: what
 was positive stays positive, at any step size. In ln x the same step is an addition, so noise that

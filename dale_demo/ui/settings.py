@@ -13,7 +13,6 @@ import streamlit as st
 
 from dale_demo.card import plain
 from dale_demo.checkpoint import CheckpointConfig
-from dale_demo.process import GridName
 from dale_demo.samplers import LANGEVIN, SAMPLERS, SamplerName
 from dale_demo.sampling import (
     PRESETS,
@@ -24,7 +23,9 @@ from dale_demo.sampling import (
     paper_annealed,
 )
 from dale_demo.ui import opening
-from dale_demo.ui.resources import find, network_config, network_names
+from dale_demo.ui.network_field import network_field
+from dale_demo.ui.resources import network_config
+from dale_demo.ui.widgets import choice, seed, time_grid
 
 DEFAULT = PRESETS["wide"]
 NO_CLASS = "no class"
@@ -68,38 +69,18 @@ def controls() -> Choice:
     Raises:
         ValueError: There is no network, or the settings do not go together.
     """
-    name, folder = _network()
-    config = network_config(folder)
+    network = network_field(
+        key="network",
+        help="The trained network that guesses the clean picture; type OWNER/NAME for any that is "
+        "on the Hugging Face Hub.",
+    )
+    config = network_config(network.folder)
     preset = st.container()
     values = _walk() | _pictures(config) | _advanced()
     settings = SamplingSettings(**values)
     with preset:
         _preset(presets(config.dataset), settings)
-    return Choice(name, folder, config, settings)
-
-
-def _network() -> tuple[str, Path]:
-    """Choose a network; one that is not to be had gives way to the bundled one, and says so."""
-    names = network_names()
-    if not names:
-        raise ValueError("There is no network in the folder checkpoints; train or pull one first.")
-    name = st.selectbox(
-        "Network",
-        names,
-        key="network",
-        bind="query-params",
-        accept_new_options=True,
-        help="The trained network that guesses the clean picture; type OWNER/NAME for any that "
-        "is on the Hugging Face Hub.",
-    )
-    found = find(name)
-    network = found.network
-    if found.problem:
-        problem = plain(found.problem).rstrip(".")
-        st.warning(f"{problem}; the bundled network *{network.name}* takes its place.")
-    elif network.url:
-        st.caption(f"{plain(network.account)} [See it there]({network.url}).")
-    return network.name, network.folder
+    return Choice(network.name, network.folder, config, settings)
 
 
 def presets(dataset: str) -> dict[str, SamplingSettings]:
@@ -145,12 +126,11 @@ def _apply(choices: dict[str, SamplingSettings]) -> None:
 def _walk() -> dict[str, Any]:
     names: list[SamplerName] = list(SAMPLERS)
     return {
-        "sampler": st.selectbox(
+        "sampler": choice(
             "Sampler",
             names,
-            index=names.index(DEFAULT.sampler),
+            DEFAULT.sampler,
             key="sampler",
-            bind="query-params",
             help="How one step is taken; the last panel of the page shows its source.",
         ),
         "noise_level": st.slider(
@@ -210,18 +190,12 @@ def _pictures(config: CheckpointConfig) -> dict[str, Any]:
         bind="query-params",
         help="How many are sampled side by side.",
     )
-    seed = st.number_input(
-        "Seed",
-        0,
-        2**31 - 1,
-        DEFAULT.seed,
-        key="seed",
-        bind="query-params",
-        help="The same seed and settings give the same pictures.",
+    drawn = seed(
+        DEFAULT.seed, key="seed", help="The same seed and settings give the same pictures."
     )
     classes = [names.index(name) if name != NO_CLASS else UNCONDITIONAL for name in chosen]
     labels = cycle_labels(classes or range(len(config.class_names)), count)
-    return {"labels": labels, "guidance": guidance, "seed": seed}
+    return {"labels": labels, "guidance": guidance, "seed": drawn}
 
 
 def _advanced() -> dict[str, Any]:
@@ -230,7 +204,6 @@ def _advanced() -> dict[str, Any]:
 
 
 def _forward_process() -> dict[str, Any]:
-    grids, starts = get_args(GridName), get_args(StartName)
     return {
         "mu": st.number_input(
             "Drift μ",
@@ -244,21 +217,12 @@ def _forward_process() -> dict[str, Any]:
             help="Drift of the forward process; left empty it is σ²/2, which keeps the median "
             "still.",
         ),
-        "grid": st.selectbox(
-            "Time grid",
-            grids,
-            index=grids.index(DEFAULT.grid),
-            key="grid",
-            bind="query-params",
-            help="Where the steps lie: **karras** spends them where the noise is small, "
-            "**uniform** (the paper's) spaces them evenly in time.",
-        ),
-        "start": st.selectbox(
+        "grid": time_grid(DEFAULT.grid, key="grid"),
+        "start": choice(
             "Start",
-            starts,
-            index=starts.index(DEFAULT.start),
+            get_args(StartName),
+            DEFAULT.start,
             key="start",
-            bind="query-params",
             help="**exact** has the noised data's mean and spread at each pixel, **fitted** is "
             "the paper's for s(T) = 0.8, **class-averaged** noises the mean picture of a class.",
         ),

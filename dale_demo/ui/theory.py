@@ -1,10 +1,7 @@
 """The page Theory: from dX = μX dt + σX dW to the update rule, in three depths."""
 
 import inspect
-import sys
-import threading
 import time
-from collections.abc import Sequence
 from importlib import import_module
 from operator import attrgetter
 from textwrap import dedent
@@ -15,8 +12,10 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo import notation
 from dale_demo.references import BIBTEX, REFERENCES
+from dale_demo.tables import table
 from dale_demo.ui.theory_opening import stored
 from dale_demo.ui.theory_steps import STEPS, Equation, Step
+from dale_demo.ui.warm_up import warm_up
 
 if TYPE_CHECKING:
     from dale_demo.theory import Claim
@@ -51,7 +50,7 @@ def page() -> None:
     _appendix()
     with st.sidebar:
         st.markdown(_contents())
-    _warm_up()
+    warm_up(MEASURING)
     for step, slot in zip(STEPS, slots, strict=True):
         with slot:
             _depth(step)
@@ -85,12 +84,6 @@ def _picture(number: int, step: Step) -> DeltaGenerator:
 def _contents() -> str:
     lines = (f"{number}. [{step.title}](#{step.name})" for number, step in enumerate(STEPS, 1))
     return "\n".join([*lines, "", "[References](#references) · [Notation](#notation)"])
-
-
-def _warm_up() -> None:
-    """Import what the numbers need, seconds once in a process, while the visitor looks around."""
-    if MEASURING not in sys.modules:
-        threading.Thread(target=import_module, args=(MEASURING,), daemon=True).start()
 
 
 @st.fragment
@@ -145,7 +138,7 @@ def _numbers(step: Step) -> None:
     begin = time.perf_counter()
     claims = MEASUREMENTS[step.name](seed)
     seconds = time.perf_counter() - begin
-    st.markdown(_table(NUMBERS_HEAD, [_row(claim) for claim in claims]))
+    st.markdown(table(NUMBERS_HEAD, [_row(claim) for claim in claims]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Measure again",
@@ -193,8 +186,3 @@ def _appendix() -> None:
     st.markdown(notation.table())
     st.header("Cite the paper", anchor="cite", divider="gray")
     st.code(BIBTEX, language="bibtex")
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

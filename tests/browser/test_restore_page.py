@@ -1,12 +1,13 @@
 """The page Noise and restore in a real browser: it opens with pictures, paints, and restores."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser.conftest import wait_idle
 
@@ -16,6 +17,10 @@ HERE = Path(__file__).parent
 PATIENCE = 120_000
 expect.set_options(timeout=PATIENCE)
 QUICK = "walk=2&draws=2"
+PIXELS = """canvas => {
+    const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+    return Array.from(pixels).filter((_, i) => i % 4 === 0);
+}"""
 BRIGHTNESS = """canvas => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
     return pixels.filter((v, i) => i % 4 === 0).reduce((a, b) => a + b);
@@ -108,3 +113,75 @@ def test_fits_a_phone(address, page, scheme):
     visit(page, address)
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+
+
+class Fingers:
+    """Real touches on a page, by the browser's own protocol; in shares of an element's box."""
+
+    def __init__(self, element: Locator):
+        self.element, self.page = element, element.page
+        element.evaluate("element => element.scrollIntoView({ block: 'center' })")
+        self.box = element.bounding_box()
+        self.session = self.page.context.new_cdp_session(self.page)
+
+    def send(self, kind: str, *places: tuple[float, float]) -> None:
+        box = self.box
+        points = [
+            {"id": i, "x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]}
+            for i, (x, y) in enumerate(places)
+        ]
+        self.session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    def swipe_up(self) -> float:
+        """Move one finger up along the middle; how far the element has moved away under it."""
+        self.send("touchStart", (0.5, 0.9))
+        for y in np.linspace(0.9, 0.1, 17)[1:]:
+            self.send("touchMove", (0.5, float(y)))
+        self.page.wait_for_timeout(300)
+        moved = abs(self.element.bounding_box()["y"] - self.box["y"])
+        self.send("touchEnd")
+        return moved
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A page of a phone that is touched."""
+    context = browser.new_context(
+        viewport={"width": 400, "height": 850}, has_touch=True, is_mobile=True
+    )
+    yield context.new_page()
+    context.close()
+
+
+def test_a_finger_draws_and_does_not_scroll(address, phone):
+    visit(phone, f"{address}/?picture=my+drawing&{QUICK}")
+    canvas = phone.get_by_test_id("canvas").first
+    assert Fingers(canvas).swipe_up() == 0
+    expect(phone.get_by_alt_text("noised", exact=True)).to_be_visible()
+    rows = np.reshape(canvas.evaluate(PIXELS), (28, 28)) > 100
+    drawn, columns = rows.nonzero()
+    assert drawn.min() in (1, 2, 3), "a stroke from the lower end"
+    assert drawn.max() in (24, 25, 26), "to the upper one"
+    assert set(columns) <= {12, 13, 14, 15}
+    wait_idle(phone)
+    assert Fingers(phone.get_by_role("table").first).swipe_up() > 50, "beside it a finger scrolls"
+
+
+def test_a_finger_paints_a_mask(address, phone):
+    visit(phone, f"{address}/?hole=middle&answers=2")
+    assert Fingers(phone.get_by_test_id("canvas")).swipe_up() == 0
+    expect(phone.get_by_text("to see this hole filled")).to_be_visible()
+
+
+def test_a_second_finger_draws_no_line_between_the_two(address, phone):
+    visit(phone, f"{address}/?picture=my+drawing&{QUICK}")
+    canvas = phone.get_by_test_id("canvas").first
+    fingers = Fingers(canvas)
+    fingers.send("touchStart", (0.2, 0.2))
+    fingers.send("touchStart", (0.2, 0.2), (0.8, 0.8))
+    for share in (0.3, 0.4):
+        fingers.send("touchMove", (0.2, share), (0.8, 0.8))
+    fingers.send("touchEnd")
+    expect(phone.get_by_alt_text("noised", exact=True)).to_be_visible()
+    _, columns = (np.reshape(canvas.evaluate(PIXELS), (28, 28)) > 0).nonzero()
+    assert columns.max() < 10
