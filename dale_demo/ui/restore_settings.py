@@ -11,6 +11,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dale_demo.checkpoint import CheckpointConfig, bundled_checkpoints
+from dale_demo.data import PositiveMap
 from dale_demo.restoration import DrawerName, RestorationSettings
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.resources import network_config
@@ -69,7 +70,7 @@ def controls() -> Choice:
 
 def _network() -> tuple[str, CheckpointConfig]:
     configs = {name: network_config(path) for name, path in bundled_checkpoints().items()}
-    names = [name for name, config in configs.items() if config.network.image_channels == 1]
+    names = [name for name, config in configs.items() if _suits(config)]
     if not names:
         raise ValueError("There is no network for grey pictures; train or pull one first.")
     name = st.selectbox(
@@ -81,6 +82,11 @@ def _network() -> tuple[str, CheckpointConfig]:
         help="The trained network that restores; it knows only what it was trained on.",
     )
     return name, configs[name]
+
+
+def _suits(config: CheckpointConfig) -> bool:
+    grey = config.network.image_channels == 1
+    return grey and config.positive_map is PositiveMap.SHIFT
 
 
 def _picture(config: CheckpointConfig) -> str:
