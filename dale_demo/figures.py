@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dale_demo.palette import SAMPLERS, STATE, THEORY
-from dale_demo.trade_off import COSTS, LINES, Cost, Kind, Point, TradeOff, above_zero
+from dale_demo.trade_off import COSTS, LINES, ROUND, Cost, Kind, Point, TradeOff, above_zero
 
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 SYMBOLS: dict[Kind, str] = {
@@ -71,9 +71,9 @@ def trade_off(curve: TradeOff, against: Cost = "calls") -> go.Figure:
     for line in curve.lines():
         figure.add_trace(_line(line, against))
     figure.update_xaxes(title=COSTS[against], type="log", dtick=1)
-    figure.update_yaxes(title="Fréchet distance", type="log", dtick="D2")
+    figure.update_yaxes(title="Fréchet distance", type="log", tickvals=ROUND)
     return figure.update_layout(
-        height=520,
+        height=600,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
     )

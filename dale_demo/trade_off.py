@@ -21,7 +21,8 @@ Cost = Literal["calls", "seconds"]
 COSTS: dict[Cost, str] = {"calls": "network calls", "seconds": "seconds a picture"}
 LINES: tuple[Kind, ...] = ("ours", "additive")
 """Kinds whose points are joined; those of the paper stand alone, one for each start."""
-TICKS = tuple(factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5))
+ROUND = tuple(factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5))
+"""Numbers to stand at log axes."""
 
 
 @dataclass(frozen=True)
@@ -127,26 +128,28 @@ def picture(curve: TradeOff, against: Cost = "calls") -> Picture:
         if kind in LINES:
             drawn.line(across, up, colour, dashed=kind == "additive")
         drawn.dots(across, up, colour, radius=3 if kind in LINES else 5)
-    _legend(drawn, curve)
+    _legend(drawn, curve, against)
     return drawn
 
 
 def _axis(name: str, values: list[float]) -> Axis:
     """A log axis around `values` with some room."""
     low, high = min(values) / 1.3, max(values) * 1.3
-    inside = [tick for tick in TICKS if low <= tick <= high]
+    inside = [tick for tick in ROUND if low <= tick <= high]
     sparse = [tick for tick in inside if f"{tick:.0e}"[0] == "1"]
     return Axis(name, low, high, log=True, ticks=sparse if len(sparse) > 2 else inside)
 
 
-def _legend(drawn: Picture, curve: TradeOff) -> None:
-    """What the colours mean, in the gap between tens and thousands of calls."""
+def _legend(drawn: Picture, curve: TradeOff, against: Cost) -> None:
+    """What the colours mean, to the left of the paper's settings, which are far from all others."""
+    alone = [point.cost(against) for point in curve.points if point.kind not in LINES]
     samplers = {point.sampler: point.name.split(",")[0] for point in curve.points}
     words = [(name, SAMPLERS[sampler]) for sampler, name in samplers.items()]
-    words.append(("real pictures", THEORY))
+    if alone:
+        words.insert(0, ("large dots: the paper’s settings", "currentColor"))
     if any(point.kind == "additive" for point in curve.points):
         words.append(("dashed: additive", "currentColor"))
-    if any(point.kind not in LINES for point in curve.points):
-        words.append(("large dots: the paper’s settings", "currentColor"))
+    words.append(("real pictures", THEORY))
+    right = float(drawn.x.share(min(alone))) - 0.03 if alone else 0.98
     for row, (text, colour) in enumerate(words):
-        drawn.text(drawn.x.at(0.98), drawn.y.at(0.95 - 0.085 * row), text, colour, "end")
+        drawn.text(drawn.x.at(right), drawn.y.at(0.95 - 0.085 * row), text, colour, "end")
