@@ -29,11 +29,11 @@ def store(curves: Sequence[TradeOff]) -> None:
     (FOLDER / f"{stem}.svg").write_text(picture(curves[0]).svg(alone=True), encoding="utf-8")
 
 
-@st.cache_data(show_spinner=False)
-def stored() -> list[TradeOff]:
+@st.cache_resource(show_spinner=False)
+def stored() -> tuple[TradeOff, ...]:
     """All stored measurements, by data set and number of pictures."""
     files = sorted(FOLDER.glob("trade-off-*.json"))
-    return [curve for file in files for curve in from_json(file.read_text(encoding="utf-8"))]
+    return tuple(curve for file in files for curve in from_json(file.read_text(encoding="utf-8")))
 
 
 @st.fragment
