@@ -129,6 +129,13 @@ def cli() -> None:
 @dataset_option
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
 @data_root_option
+@click.option(
+    "--map",
+    "positive_map",
+    type=click.Choice(["shift", "exp"]),
+    default="shift",
+    help="How pixels become positive: 1 + pixel, or e^pixel, which is additive diffusion.",
+)
 @click.option("--images", default=1_000_000, help="Pictures to see in all.")
 @click.option("--batch-size", default=128, help="Global batch size.")
 @click.option("--learning-rate", default=2e-3, help="Peak learning rate of Adam.")
@@ -151,6 +158,7 @@ def train(
     dataset: str,
     out: str,
     data_root: str | None,
+    positive_map: str,
     initial: str | None,
     device: str,
     compiled: bool,
@@ -165,6 +173,7 @@ def train(
     config = training.TrainingConfig(**settings)
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
+    pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
     with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
         for progress in training.train(
             pictures,

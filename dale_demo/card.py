@@ -21,7 +21,7 @@ from dale_demo.checkpoint import (
     one_line,
     write_atomically,
 )
-from dale_demo.data import KMNIST_10K, TORCHVISION_SETS
+from dale_demo.data import KMNIST_10K, TORCHVISION_SETS, PositiveMap
 from dale_demo.network import Denoiser
 
 if TYPE_CHECKING:
@@ -242,21 +242,21 @@ def _description(config: CheckpointConfig) -> str:
         "value ever changes sign, as synapses under Dale's law. The method is that of "
         f"[Dale meets Langevin]({PAPER}). The network predicts ln x₀ from ln x_t at any noise "
         f"level, for {len(config.class_names)} classes or none."
+        + (_ADDITIVE if config.positive_map is PositiveMap.EXP else "")
     )
 
 
 def _usage(config: CheckpointConfig) -> str:
-    last = len(config.class_names) - 1
+    last, shape = len(config.class_names) - 1, [2, *config.network.image_shape]
     library = f"""\
 from dale_demo.checkpoint import load_checkpoint
-from dale_demo.data import pixels
 from dale_demo.hub import resolve
 from dale_demo.sampling import SamplingSettings, run
 
 checkpoint = load_checkpoint(resolve("FOLDER").folder)
 for step in run(checkpoint, SamplingSettings(labels=(0, {last}), seed=1)):
     print(step.index, step.calls)
-images = pixels(step.x)  # uint8 [2, {", ".join(map(str, config.network.image_shape))}]"""
+images = checkpoint.config.positive_map.pixels(step.x)  # uint8 {shape}"""
     command = (
         f"python -m dale_demo sample --checkpoint FOLDER --labels 0,{last} "
         "--num-images 16 --out samples.png"
@@ -272,7 +272,7 @@ def _contents(config: CheckpointConfig) -> str:
     channels, height, width = network.image_shape
     colour = "grey" if channels == 1 else f"{channels} channels"
     rows = [
-        ("Pictures", f"{height}×{width}, {colour}, as x = 1 + pixel in [1, 2]"),
+        ("Pictures", f"{height}×{width}, {colour}, as x = {config.positive_map.formula}"),
         ("Law of ln x", f"mean {law.log_mean:.4f}, standard deviation {law.log_std:.4f}"),
         (
             f"Fitted start at noise level {config.process.max_noise_level:g}",
@@ -331,7 +331,7 @@ def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any
     """
     rows = [_quality_row(record) for record in records]
     rows += [
-        ("real pictures, the floor", *"—————", f"{floor['pictures']:,}", "—", *_distances(floor))
+        ("real pictures, the floor", *"—————", f"{floor['pictures']:,}", "—", *distances(floor))
         for floor in floors.get("floors", ())
     ]
     return table(_QUALITY_HEAD, rows)
@@ -354,11 +354,7 @@ _QUALITY_HEAD = (
 
 
 def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
-    settings, recognised = record["settings"], "—"
-    if "class_accuracy" in record:
-        result = record["class_accuracy"]
-        low, high = result["interval"]
-        recognised = f"{result['share']:.1%} ({low:.1%} to {high:.1%})"
+    settings = record["settings"]
     return (
         settings["sampler"],
         settings["steps"],
@@ -367,13 +363,22 @@ def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
         f"{settings['noise_level']:g}",
         f"{settings['guidance']:g}",
         f"{settings['count']:,}",
-        recognised,
-        *_distances(record),
+        recognised(record),
+        *distances(record),
     )
 
 
-def _distances(record: Mapping[str, Any]) -> Iterator[str]:
-    """Each as value ± standard error, or a dash where it was not measured."""
+def recognised(record: Mapping[str, Any]) -> str:
+    """Share of the pictures recognised, with its interval, or a dash where they had no class."""
+    if "class_accuracy" not in record:
+        return "—"
+    result = record["class_accuracy"]
+    low, high = result["interval"]
+    return f"{result['share']:.1%} ({low:.1%} to {high:.1%})"
+
+
+def distances(record: Mapping[str, Any]) -> Iterator[str]:
+    """Fréchet, kernel × 1000, precision and recall as value ± error; a dash for what is missing."""
     forms = {"frechet": (1, ".2f"), "kernel": (1000, ".2f")} | dict.fromkeys(
         ("precision", "recall"), (1, ".3f")
     )
@@ -384,6 +389,11 @@ def _distances(record: Mapping[str, Any]) -> Iterator[str]:
         value, error = (scale * record[name][key] for key in ("value", "error"))
         yield f"{value:{form}} ± {error:{form}}"
 
+
+_ADDITIVE = (
+    " Here, for comparison, ln x₀ is the pixel itself, which makes it ordinary additive diffusion "
+    "on raw pixels."
+)
 
 _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their

@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from dale_demo.data import PositiveMap
 from dale_demo.network import Denoiser, UNetConfig
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 
@@ -46,6 +47,8 @@ class CheckpointConfig:
         start: Log-normal start fitted to the training data (the paper's setting).
         training: Command, hardware, time and loss curve, as JSON.
         metrics: Measured quality, as JSON.
+        positive_map: How the training pictures became positive; a config.json without it, from
+            before there was a choice, means 1 + pixel.
     """
 
     dataset: str
@@ -55,6 +58,7 @@ class CheckpointConfig:
     start: LogNormal
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+    positive_map: PositiveMap = PositiveMap.SHIFT
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.network.num_classes:
@@ -91,6 +95,7 @@ class CheckpointConfig:
                     "network": UNetConfig(**raw["network"]),
                     "process": GeometricBrownianMotion(**raw["process"]),
                     "start": LogNormal(**raw["start"]),
+                    "positive_map": PositiveMap(raw.get("positive_map", PositiveMap.SHIFT)),
                 }
             )
         except KeyError as error:

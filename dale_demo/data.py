@@ -1,6 +1,8 @@
-"""Pictures and labels: torchvision sets, IDX files, image folders; the map into x > 0."""
+"""Pictures and labels: torchvision sets, IDX files, image folders; the maps into x > 0."""
 
+import math
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +15,6 @@ from dale_demo.process import LogNormal
 
 Split = Literal["train", "test"]
 
-DATA_RANGE = (1.0, 2.0)
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
 
 CLASS_NAMES = {
@@ -36,6 +37,47 @@ class DataError(ValueError):
     """The data asked for cannot be read; the message says what to do."""
 
 
+class PositiveMap(StrEnum):
+    """How a pixel p ∈ [0, 1] becomes positive, by name; black is 1 under each.
+
+    Diffusion that multiplies x adds in ln x. So EXP, where ln x₀ is the pixel itself, turns all of
+    this program into ordinary additive diffusion on raw pixels: the baseline to measure against.
+    """
+
+    SHIFT = "shift"
+    """x₀ = 1 + p, the paper's."""
+    EXP = "exp"
+    """x₀ = eᵖ."""
+
+    @property
+    def formula(self) -> str:
+        """What x₀ is, in words that follow it anywhere."""
+        return "1 + pixel" if self is PositiveMap.SHIFT else "e^pixel"
+
+    @property
+    def log_white(self) -> float:
+        """ln x₀ of a white pixel; that of a black one is 0."""
+        return math.log(2) if self is PositiveMap.SHIFT else 1.0
+
+    def positive(self, images: Tensor) -> Tensor:
+        """uint8 pictures → x₀, float32, same shape."""
+        p = images.float() / 255
+        return 1 + p if self is PositiveMap.SHIFT else p.exp()
+
+    def intensity(self, x: Tensor) -> Tensor:
+        """Positive pictures → pixels in [0, 1], clipped, same shape and dtype."""
+        p = x - 1 if self is PositiveMap.SHIFT else x.log()
+        return p.clamp(0, 1)
+
+    def pixels(self, x: Tensor) -> Tensor:
+        """Positive pictures → uint8, the inverse of `positive`, clipped to its range."""
+        return (self.intensity(x) * 255).round().to(torch.uint8)
+
+
+positive, pixels = PositiveMap.SHIFT.positive, PositiveMap.SHIFT.pixels
+"""The paper's map and its inverse."""
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled pictures in memory.
@@ -45,12 +87,14 @@ class Dataset:
         images: uint8 [N, C, H, W].
         labels: int64 [N], each in [0, len(class_names)).
         class_names: What a person calls each class.
+        positive_map: How they become positive.
     """
 
     name: str
     images: Tensor
     labels: Tensor
     class_names: tuple[str, ...]
+    positive_map: PositiveMap = PositiveMap.SHIFT
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,10 +103,14 @@ class Dataset:
         """Some of the pictures, with the same classes."""
         return replace(self, images=self.images[rows], labels=self.labels[rows])
 
+    def positive(self) -> Tensor:
+        """The pictures as x₀, float32 [N, C, H, W]."""
+        return self.positive_map.positive(self.images)
+
     def class_averages(self) -> Tensor:
         """Mean positive picture of each class, float32 [classes, C, H, W]."""
         return torch.stack(
-            [positive(self.images[self.labels == k]).mean(0) for k in range(len(self.class_names))]
+            [self[self.labels == k].positive().mean(0) for k in range(len(self.class_names))]
         )
 
     def log_moments(self) -> tuple[Tensor, Tensor]:
@@ -70,8 +118,8 @@ class Dataset:
 
         By class, and over all pictures at the end.
         """
-        groups = [self.images[self.labels == k] for k in range(len(self.class_names))]
-        logs = [positive(group).double().log() for group in (*groups, self.images)]
+        groups = [self[self.labels == k] for k in range(len(self.class_names))]
+        logs = [group.positive().double().log() for group in (*groups, self)]
         means = torch.stack([y.mean(0) for y in logs])
         stds = torch.stack([y.std(0, correction=0) for y in logs])
         return means.float(), stds.float()
@@ -79,20 +127,10 @@ class Dataset:
     def log_law(self) -> LogNormal:
         """Log-normal law fitted to every pixel of every picture (256 values, counted)."""
         counts = torch.bincount(self.images.flatten(), minlength=256).double()
-        values = positive(torch.arange(256, dtype=torch.uint8)).double().log()
+        values = self.positive_map.positive(torch.arange(256, dtype=torch.uint8)).double().log()
         mean = (counts @ values) / counts.sum()
         variance = (counts @ (values - mean) ** 2) / counts.sum()
         return LogNormal(mean.item(), variance.sqrt().item())
-
-
-def positive(images: Tensor) -> Tensor:
-    """uint8 pictures → x₀ = 1 + pixel/255 ∈ [1, 2], float32, same shape."""
-    return 1 + images.float() / 255
-
-
-def pixels(x: Tensor) -> Tensor:
-    """Positive pictures → uint8, the inverse of `positive`, clipped to its range."""
-    return ((x - 1).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def load(name: str, split: Split = "train", root: Path | str | None = None) -> Dataset:

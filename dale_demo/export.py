@@ -93,9 +93,7 @@ def _sheets(
 
     def record(step: Step) -> None:
         if step.index == 0:
-            tinted = settings.sampler == "unconstrained"
-            law = checkpoint.config.data_law
-            recorders.append(Recorder(settings.process, law, settings.steps, tinted=tinted))
+            recorders.append(Recorder.of(checkpoint.config, settings))
         recorders[-1].add(step)
         watch(step)
 

@@ -4,9 +4,16 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from dale_demo.palette import STATE, THEORY
+from dale_demo.palette import SAMPLERS, STATE, THEORY
+from dale_demo.trade_off import COSTS, LINES, ROUND, Cost, Kind, Point, TradeOff, above_zero
 
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+SYMBOLS: dict[Kind, str] = {
+    "ours": "circle",
+    "additive": "circle-open",
+    "paper": "diamond",
+    "annealed": "diamond-open",
+}
 
 
 def spread(
@@ -52,3 +59,69 @@ def spread(
         hovermode="x unified",
     )
     return figure
+
+
+def trade_off(curve: TradeOff, against: Cost = "calls") -> go.Figure:
+    """Fréchet distance against what a picture costs, on log axes, with the floor of real pictures.
+
+    One colour for each sampler. Ours are joined by solid lines, those of the additive network by
+    dashed ones; the paper's settings are diamonds, hollow where annealed.
+    """
+    figure = go.Figure(_floor(curve, against))
+    for line in curve.lines():
+        figure.add_trace(_line(line, against))
+    figure.update_xaxes(title=COSTS[against], type="log", dtick=1)
+    figure.update_yaxes(title="Fréchet distance", type="log", tickvals=ROUND)
+    return figure.update_layout(
+        height=600,
+        margin={"l": 0, "r": 0, "t": 8, "b": 0},
+        legend={"orientation": "h", "x": 0, "y": -0.18, "yanchor": "top"},
+    )
+
+
+def _floor(curve: TradeOff, against: Cost) -> list[go.Scatter]:
+    """What real pictures get: a band of one standard error, and a line in it."""
+    costs = [point.cost(against) for point in curve.points]
+    low, high = curve.band
+    ends = [min(costs), max(costs)]
+    band = go.Scatter(
+        x=[*ends, *reversed(ends)],
+        y=[low, low, high, high],
+        fill="toself",
+        mode="lines",
+        line={"color": THEORY, "width": 0},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    line = go.Scatter(
+        x=ends,
+        y=[curve.floor] * 2,
+        name="real pictures, the floor",
+        mode="lines",
+        line={"color": THEORY, "width": 2},
+    )
+    return [band, line]
+
+
+def _line(points: tuple[Point, ...], against: Cost) -> go.Scatter:
+    """The points of one name, joined where they differ in steps alone."""
+    first = points[0]
+    colour, frechet = SAMPLERS[first.sampler], [point.frechet for point in points]
+    return go.Scatter(
+        x=[point.cost(against) for point in points],
+        y=frechet,
+        error_y={
+            "array": [point.error for point in points],
+            "arrayminus": [p.frechet - above_zero(p.frechet, p.error) for p in points],
+            "thickness": 1,
+        },
+        name=first.name,
+        mode="lines+markers" if first.kind in LINES else "markers",
+        line={"color": colour, "width": 2, "dash": "dash" if first.kind == "additive" else "solid"},
+        marker={"color": colour, "size": 9, "symbol": SYMBOLS[first.kind]},
+        customdata=[(point.start, point.calls, point.seconds, point.error) for point in points],
+        hovertemplate=(
+            "%{y:.3g} ± %{customdata[3]:.1g}<br>%{customdata[1]} calls, %{customdata[2]:.2g} s a "
+            "picture<br>%{customdata[0]} start"
+        ),
+    )

@@ -14,32 +14,37 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from dale_demo.data import PositiveMap
 from dale_demo.palette import INHIBITORY, rgb
 
 Picture = NDArray[np.uint8]
 
 
 def expose(
-    x: Tensor, log_drift: float = 0.0, noise_level: float = 0.0, width: float = 2.0
+    x: Tensor,
+    log_drift: float = 0.0,
+    noise_level: float = 0.0,
+    width: float = 2.0,
+    positive_map: PositiveMap = PositiveMap.SHIFT,
 ) -> Tensor:
     """Develop a state into a picture whose exposure follows the noise.
 
-    Brightness is linear in u = ln|x| − m(t) from −w s to ln 2 + w s, mapped to the pixel scale
-    2^g − 1. Without noise this is exactly |x| − 1, the data's own pixels.
+    With ln x₀ ∈ [0, b] for the data, [−w s, b + w s] of u = ln|x| − m(t) is drawn together to
+    [0, b], and shown as the data are. Without noise these are exactly the data's own pixels.
 
     Args:
         x: State [B, C, H, W], any sign.
         log_drift: m(t).
         noise_level: s(t).
         width: w, how many noise levels fit on either side.
+        positive_map: Of the data.
 
     Returns:
         uint8 [B, H, W, C].
     """
-    margin = width * noise_level
-    brightness = (x.abs().log() - log_drift + margin) / (math.log(2) + 2 * margin)
-    grey = (torch.exp2(brightness.clamp(0, 1)) - 1) * 255
-    return grey.round().to(torch.uint8).permute(0, 2, 3, 1)
+    margin, white = width * noise_level, positive_map.log_white
+    brightness = (x.abs().log() - log_drift + margin) / (white + 2 * margin)
+    return positive_map.pixels((white * brightness.clamp(0, 1)).exp()).permute(0, 2, 3, 1)
 
 
 def tint(pictures: Tensor, negative: Tensor) -> Tensor:

@@ -13,6 +13,14 @@ EXPONENTIATED = "#E69F00"
 PLAIN = "#56B4E9"
 CONSTRAINED = "#8E63CE"
 RULES = {"gd": PLAIN, "sign-constrained": CONSTRAINED, "eg": EXPONENTIATED}
+SAMPLERS = {
+    "dale-langevin": EXCITATORY,
+    "unconstrained": INHIBITORY,
+    "probability-flow": ESTIMATE,
+    "bridge": EXPONENTIATED,
+    "multistep": CONSTRAINED,
+}
+"""Where samplers are compared, and nothing else is drawn."""
 
 
 def rgb(colour: str) -> tuple[int, int, int]:

@@ -1,5 +1,6 @@
 """The constants of arXiv 2510.02730, as in the newest configurations of its research code."""
 
+from dale_demo.data import Dataset, PositiveMap
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 
 PROCESS = GeometricBrownianMotion.median_preserving(sigma=0.8)
@@ -12,7 +13,7 @@ STARTS = {
     "fashion-mnist": LogNormal(0.2771, 0.8428),
     "kmnist": LogNormal(0.2140, 0.8290),
 }
-"""Log-normal law that the paper fitted to the noised data, from which it starts."""
+"""Log-normal law that the paper fitted to the noised data 1 + pixel, from which it starts."""
 
 ANNEALED = {
     ("mnist", "dale-langevin"): (6.17e-4, 1, 0.995),
@@ -30,6 +31,8 @@ def known_as(dataset: str) -> str:
     return dataset.removesuffix("-10k")
 
 
-def start(dataset: str, data_law: LogNormal) -> LogNormal:
-    """The paper's start for `dataset`; where it has none, the log moments of the noised data."""
-    return STARTS.get(known_as(dataset)) or LogNormal.terminal(PROCESS, data_law)
+def start(data: Dataset) -> LogNormal:
+    """The paper's start for `data`; where it has none, the log moments of the noised data."""
+    if data.positive_map is PositiveMap.SHIFT and known_as(data.name) in STARTS:
+        return STARTS[known_as(data.name)]
+    return LogNormal.terminal(PROCESS, data.log_law())

@@ -49,8 +49,12 @@ class Report:
 
     def missing(self, runs: Iterable[SamplingSettings]) -> list[SamplingSettings]:
         """Those of `runs` that have not been evaluated."""
-        done = [record["settings"] for record in self.evaluations]
-        return [settings for settings in runs if described(settings) not in done]
+        return [settings for settings in runs if self.find(settings) is None]
+
+    def find(self, settings: SamplingSettings) -> Record | None:
+        """The evaluation under `settings`, where there is one."""
+        wanted = described(settings)
+        return next((one for one in self.evaluations if one["settings"] == wanted), None)
 
     def floor(self, count: int) -> Record | None:
         """The floor for `count` pictures, where it has been measured."""

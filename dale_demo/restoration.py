@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint import Checkpoint
-from dale_demo.data import DATA_RANGE
+from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, make_grid
 from dale_demo.samplers import SAMPLERS, Step, bridge
@@ -116,8 +116,7 @@ def until(process: GeometricBrownianMotion, noise_level: float) -> GeometricBrow
 
 def intensity(x: Tensor) -> Array:
     """Positive pictures of any shape → pixels in [0, 1], clipped."""
-    low, high = DATA_RANGE
-    return ((x.double() - low) / (high - low)).clamp(0, 1).cpu().numpy()
+    return PositiveMap.SHIFT.intensity(x.double()).cpu().numpy()
 
 
 def noise(x0: Tensor, process: GeometricBrownianMotion, z: Tensor) -> Tensor:
@@ -165,7 +164,11 @@ def restore(
 
     Args:
         watch: Called with every step of both walks.
+
+    Raises:
+        ValueError: The network is not one of pictures 1 + pixel.
     """
+    _check_map(checkpoint)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, settings.noise_level)
     score = checkpoint.model.score(process)
@@ -183,6 +186,14 @@ def restore(
         flow=walk("probability-flow", x),
         draws=walk(settings.drawer, copies).reshape(count, settings.draws, *shape),
     )
+
+
+def _check_map(checkpoint: Checkpoint) -> None:
+    if checkpoint.config.positive_map is not PositiveMap.SHIFT:
+        raise ValueError(
+            "Restoration takes pictures as x₀ = 1 + pixel; this network was trained on "
+            f"{checkpoint.config.positive_map.formula}."
+        )
 
 
 def _without_drift(x: Tensor, process: GeometricBrownianMotion) -> Array:
@@ -263,8 +274,10 @@ def fill(
     """Several answers [K, C, H, W] to one picture `x0` [C, H, W] with a hole [H, W].
 
     Raises:
-        ValueError: There is no hole, or a number is outside its range.
+        ValueError: There is no hole, a number is outside its range, or the network is not one of
+            pictures 1 + pixel.
     """
+    _check_map(checkpoint)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, START_LEVEL)
     copies = x0.to(device).expand(answers, *x0.shape)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint import Checkpoint
-from dale_demo.data import pixels
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.paper import ANNEALED, PROCESS, STEPS, known_as
 from dale_demo.process import (
@@ -249,6 +248,7 @@ def sample_images(
     if batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
     indices = range(len(settings.labels)) if indices is None else indices
+    pixels = checkpoint.config.positive_map.pixels
     parts = []
     for first in range(0, len(indices), batch_size):
         batch = indices[first : first + batch_size]

@@ -14,6 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 WIDTH, HEIGHT = 400, 240
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 40
 FONT = 14
+_ALONE = (
+    "<style>svg{color:#22252a;font-family:sans-serif}"
+    "@media(prefers-color-scheme:dark){svg{color:#e8e6e3}}</style>"
+)
+"""Text of a picture alone: dark, or light where the reader's system is dark."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,12 @@ class Axis:
         if self.log:
             ends, values = np.log(ends), np.log(values)
         return (values - ends[0]) / (ends[1] - ends[0])
+
+    def at(self, share: float) -> float:
+        """The value that lies so far along the axis; the inverse of `share`."""
+        if self.log:
+            return self.low * (self.high / self.low) ** share
+        return self.low + (self.high - self.low) * share
 
 
 @dataclass
@@ -111,13 +122,18 @@ class Picture:
         ((px, py),) = self._points([x], [y])
         self._layers.append(_words(px, py, words, colour, anchor))
 
-    def svg(self) -> str:
-        """The whole picture; scales with what holds it, up to half more than its own size."""
+    def svg(self, alone: bool = False) -> str:
+        """The whole picture; scales with what holds it, up to half more than its own size.
+
+        Args:
+            alone: Whether it is a file of its own, in which no page sets the colour of text.
+        """
         return "\n".join(
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
                 f'role="img" aria-label="{escape(self.described)}" font-size="{FONT}" '
                 f'style="display:block;width:100%;max-width:{1.5 * WIDTH:g}px">',
+                *([_ALONE] if alone else []),
                 *self._axes(),
                 '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}">'.format(
                     *(2 * (LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM))

@@ -38,7 +38,7 @@ from dale_demo.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
-from dale_demo.data import Dataset, positive
+from dale_demo.data import Dataset
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
 from dale_demo.objectives import m_dsm
 from dale_demo.process import seeds_of
@@ -369,8 +369,9 @@ class _Run:
             class_names=self.data.class_names,
             network=self.model.config,
             process=paper.PROCESS,
-            start=paper.start(self.data.name, self.data.log_law()),
+            start=paper.start(self.data),
             training=self.notes | facts,
+            positive_map=self.data.positive_map,
         )
 
     def _state_bytes(self) -> bytes:
@@ -426,8 +427,8 @@ def _take_weights(model: Denoiser, initial: Checkpoint) -> None:
 def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
     """x₀, labels, t, z of the whole batch of `step`, on the CPU; all from (seed, step)."""
     size = config.batch_size
-    epoch, batch = divmod(step, len(data) // size)
-    rows = _permutation(config.seed, epoch, len(data))[batch * size : (batch + 1) * size]
+    epoch, index = divmod(step, len(data) // size)
+    rows = _permutation(config.seed, epoch, len(data))[index * size : (index + 1) * size]
     generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
     log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
         size, generator=generator, dtype=torch.float64
@@ -435,8 +436,9 @@ def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Ten
     dropped = torch.rand(size, generator=generator) < config.label_dropout
     z = torch.randn((size, *data.images.shape[1:]), generator=generator)
     t = paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
-    labels = torch.where(dropped, -1, data.labels[rows])
-    return positive(data.images[rows]).double(), labels, t, z.double()
+    batch = data[rows]
+    labels = torch.where(dropped, -1, batch.labels)
+    return batch.positive().double(), labels, t, z.double()
 
 
 @lru_cache(maxsize=1)

@@ -15,17 +15,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.checkpoint import CheckpointConfig
+from dale_demo.data import PositiveMap
 from dale_demo.frames import Picture, expose, grid, side_by_side, tint
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.samplers import Step
+from dale_demo.sampling import SamplingSettings
 
 BINS = 64
 WINDOW = 4.0
 """Histograms of ln x reach this many standard deviations to either side of the theory's mean."""
 UPPER_TAIL = 1.645
 """Histograms of x reach from 0 to this many standard deviations of ln x: 95 % of the law."""
-BRIGHTEST = 2.1
-"""But never less far than this times exp(m(t)), since data reach 2."""
+BRIGHTEST = 1.05
+"""But never less far than this times a white pixel without noise, x₀ exp(m(t))."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Recorder:
         followed: P, how many pixels' paths are kept.
         tinted: For samplers that can cross zero: colour negative coordinates, and let half of
             the followed pixels be some that cross, as far as there are any.
+        positive_map: Of the data.
     """
 
     def __init__(
@@ -111,12 +115,24 @@ class Recorder:
         max_frames: int = 60,
         followed: int = 8,
         tinted: bool = False,
+        positive_map: PositiveMap = PositiveMap.SHIFT,
     ):
         self.process, self.data_law = process, data_law
         kept = np.linspace(0, steps, min(max_frames, steps + 1)).round()
         self._kept = set(kept.astype(int).tolist())
-        self._followed, self._tinted = followed, tinted
+        self._followed, self._tinted, self._map = followed, tinted, positive_map
         self._frames: list[Frame] = []
+
+    @classmethod
+    def of(cls, config: CheckpointConfig, settings: SamplingSettings) -> "Recorder":
+        """For a run of the network of `config` under `settings`."""
+        return cls(
+            settings.process,
+            config.data_law,
+            settings.steps,
+            tinted=settings.sampler == "unconstrained",
+            positive_map=config.positive_map,
+        )
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -157,10 +173,11 @@ class Recorder:
         drift, s = _law(self.process, step.t)
         law = LogNormal(self.data_law.log_mean + drift, math.hypot(self.data_law.log_std, s))
         y = step.x.abs().log()
-        states, estimates = develop(step, self.process, self._tinted)
+        states, estimates = develop(step, self.process, self._tinted, self._map)
         log_range = law.log_mean - WINDOW * law.log_std, law.log_mean + WINDOW * law.log_std
         upper = math.exp(law.log_mean + UPPER_TAIL * law.log_std)
-        linear_range = 0.0, max(upper, BRIGHTEST * math.exp(drift))
+        white = math.exp(self._map.log_white + drift)
+        linear_range = 0.0, max(upper, BRIGHTEST * white)
         rows = slice(None) if self._tinted else self._pixels(tuple(y.shape)).to(y.device)
         return {
             "times": step.t,
@@ -190,11 +207,15 @@ class Recorder:
 
 
 def develop(
-    step: Step, process: GeometricBrownianMotion, tinted: bool = False
+    step: Step,
+    process: GeometricBrownianMotion,
+    tinted: bool = False,
+    positive_map: PositiveMap = PositiveMap.SHIFT,
 ) -> tuple[Tensor, Tensor]:
     """Pictures of a step's state and estimate, uint8 [B, H, W, C], on the device of the step."""
-    state = expose(step.x, *_law(process, step.t))
-    return tint(state, step.x < 0) if tinted else state, expose(step.estimate.exp())
+    state = expose(step.x, *_law(process, step.t), positive_map=positive_map)
+    estimate = expose(step.estimate.exp(), positive_map=positive_map)
+    return tint(state, step.x < 0) if tinted else state, estimate
 
 
 def record(steps: Iterable[Step], recorder: Recorder) -> Trajectory:

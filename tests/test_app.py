@@ -14,7 +14,8 @@ from tiny_network import save_tiny
 
 from dale_demo import checkpoint
 from dale_demo.sampling import PRESETS
-from dale_demo.ui import live, opening, resources, sample, settings
+from dale_demo.trade_off import Point, TradeOff
+from dale_demo.ui import live, opening, resources, sample, settings, trade_off
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
 
@@ -286,3 +287,27 @@ def test_the_stored_run_is_that_of_the_bundled_network():
     assert difference.mean() < 2
     assert stored.images.max() > 200
     assert stored.images.mean() > 10
+
+
+def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(trade_off, "FOLDER", tmp_path)
+    trade_off.stored.clear()
+    app.run()
+    assert trade_off.TITLE not in [expander.label for expander in app.expander]
+
+    points = tuple(
+        Point("bridge", "bridge", "ours", "exact", calls, calls / 1000, 5 / calls, 0.01)
+        for calls in (10, 20)
+    )
+    trade_off.store([TradeOff("mnist", n, "two cores", 0.1, 0.01, points) for n in (1000, 10_000)])
+    trade_off.stored.clear()
+    app.session_state["trade-off"] = True
+    app.run()
+    assert not app.exception
+    assert trade_off.TITLE in [expander.label for expander in app.expander]
+    choice = app.selectbox(key="trade-off-curve")
+    assert choice.options == ["mnist, 1,000 pictures", "mnist, 10,000 pictures"]
+    assert any("two cores" in caption.value for caption in app.caption)
+    choice.select(choice.options[1]).run()
+    assert not app.exception
+    trade_off.stored.clear()

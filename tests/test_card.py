@@ -23,6 +23,7 @@ from dale_demo.card import (
 )
 from dale_demo.checkpoint import CheckpointError, load_config
 from dale_demo.classifier import ClassifierConfig
+from dale_demo.data import PositiveMap
 
 TRAINING = {
     "command": "python -m dale_demo train --dataset mnist --out OUT",
@@ -94,6 +95,16 @@ def test_the_library_example_runs(tmp_path, capsys):
     assert (images.dtype, images.shape) == (torch.uint8, (2, 1, 8, 8))
     assert f"# uint8 {list(images.shape)}" in code
     assert "20 39" in capsys.readouterr().out
+
+
+def test_the_card_of_an_additive_network_says_so():
+    sober, additive = (
+        model_card(tiny_config(positive_map=positive_map)) for positive_map in PositiveMap
+    )
+    assert "additive" not in sober
+    assert "x = 1 + pixel" in sober
+    assert "ordinary additive diffusion" in additive
+    assert "x = e^pixel" in additive
 
 
 def test_the_command_runs(tmp_path):

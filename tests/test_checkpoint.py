@@ -23,6 +23,7 @@ from dale_demo.checkpoint import (
     save_checkpoint,
     write_atomically,
 )
+from dale_demo.data import PositiveMap
 from dale_demo.network import Denoiser
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 
@@ -64,6 +65,16 @@ def test_round_trip_is_bit_for_bit(folder, tiny_denoiser, config, generator, tmp
         "config.json",
         "model.safetensors",
     ]
+
+
+def test_the_map_is_kept_and_an_old_config_means_the_papers(folder, config):
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    assert raw.pop("positive_map") == "shift"
+    path.write_text(json.dumps(raw))
+    assert load_checkpoint(folder).config == config
+    other = dataclasses.replace(config, positive_map=PositiveMap.EXP)
+    assert CheckpointConfig.from_json(other.to_json()) == other != config
 
 
 def test_half_precision_weights_load_as_single_precision(folder):
@@ -164,6 +175,7 @@ BAD_CONFIGS = {
     "negative volatility": (settings(lambda r: r["process"].update(sigma=-1)), "sigma must be"),
     "NaN volatility": (settings(lambda r: r["process"].update(sigma=float("nan"))), "sigma must"),
     "text for a number": (settings(lambda r: r["start"].update(log_mean="0")), "is wrong"),
+    "unknown map": (settings(lambda r: r.update(positive_map="sinh")), "'sinh' is not a valid"),
     "metrics": (settings(lambda r: r.update(metrics=[])), "must be JSON objects"),
     "absurd width": (network(width=2**40), "from 1 to"),
     "absurd size": (network(image_size=10**4000), "from 1 to"),

@@ -15,7 +15,7 @@ from tiny_network import save_tiny
 from dale_demo import classifier as classifiers
 from dale_demo.__main__ import cli, main
 from dale_demo.checkpoint import load_config
-from dale_demo.data import Dataset
+from dale_demo.data import Dataset, PositiveMap
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +208,15 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     again = json.loads(result.read_text())["evaluations"]
     assert again[:2] == report["evaluations"], "what was there is not measured again"
     assert [r["settings"]["steps"] for r in again] == [4, 4, 5, 5]
+
+
+def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
+    dataset, out = write_folder_set(tmp_path / "set"), tmp_path / "net"
+    train = ("train", "--dataset", dataset, "--out", out, "--device", "cpu", "--map", "exp")
+    invoke(*train, "--images", 16, "--batch-size", 16, "--width", 16, "--multipliers", "1")
+    config = load_config(out)
+    assert config.positive_map is PositiveMap.EXP
+    assert config.data_law.log_mean == pytest.approx(120 / 255, abs=0.02), "of the pixels"
 
 
 def test_evaluate_without_the_data_measures_recognition(network, tmp_path):

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision.datasets import MNIST
 
 from dale_demo import data as sets
-from dale_demo.data import DATA_RANGE, DataError, Dataset, load, load_split, pixels, positive
+from dale_demo.data import DataError, Dataset, PositiveMap, load, load_split
 
 
 def write_idx(path, array):
@@ -130,12 +130,41 @@ def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path):
     assert torch.equal(data.images.flatten(), torch.arange(256, dtype=torch.uint8))
 
 
-def test_positive_and_pixels_are_inverse_on_every_value():
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    ("positive_map", "formula"),
+    [(PositiveMap.SHIFT, lambda p: 1 + p), (PositiveMap.EXP, np.exp)],
+)
+def test_positive_and_pixels_are_inverse_on_every_value(positive_map, formula, dtype):
     values = torch.arange(256, dtype=torch.uint8)
-    x = positive(values)
-    assert torch.equal(pixels(x), values)
-    assert (x.min().item(), x.max().item()) == DATA_RANGE
-    assert pixels(torch.tensor([0.2, 1e9])).tolist() == [0, 255]
+    x = positive_map.positive(values)
+    np.testing.assert_allclose(x, formula(np.arange(256) / 255), rtol=1e-6)
+    assert torch.equal(positive_map.pixels(x.to(dtype)), values)
+    assert_close(positive_map.intensity(x), torch.arange(256) / 255, rtol=0, atol=1e-6)
+    assert (x.min(), x.max().log().item()) == (1, pytest.approx(positive_map.log_white))
+    beyond = torch.tensor([1e-300, 0.2, 1e9, 1e300], dtype=torch.float64)
+    assert positive_map.pixels(beyond).tolist() == [0, 0, 255, 255]
+
+
+def test_the_two_maps_differ():
+    grey = torch.tensor([128], dtype=torch.uint8)
+    assert PositiveMap.SHIFT.pixels(PositiveMap.EXP.positive(grey)) > 160
+
+
+def test_under_exp_log_moments_are_those_of_raw_pixels(arrays):
+    images, labels = arrays
+    names = tuple("abc")
+    data = Dataset(
+        "x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), names, PositiveMap.EXP
+    )
+    raw = images / 255
+    law = data.log_law()
+    assert (law.log_mean, law.log_std) == pytest.approx((raw.mean(), raw.std()), abs=1e-7)
+    means, stds = data.log_moments()
+    assert_close(means[1, 0], torch.from_numpy(raw[labels == 1].mean(0)).float())
+    assert_close(stds[3, 0], torch.from_numpy(raw.std(0)).float())
+    averages = torch.from_numpy(np.exp(raw[labels == 2]).mean(0)).float()
+    assert_close(data.class_averages()[2, 0], averages)
 
 
 def test_log_law_and_class_averages_agree_with_numpy(arrays):

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dale_demo import frames
-from dale_demo.data import pixels
+from dale_demo.data import PositiveMap, pixels
 from dale_demo.palette import INHIBITORY, rgb
 
 
@@ -29,6 +29,16 @@ def test_without_noise_the_exposure_shows_the_data_themselves():
     assert shown.shape == (1, 16, 16, 1)
     torch.testing.assert_close(shown[0, ..., 0].flatten(), torch.arange(256, dtype=torch.uint8))
     torch.testing.assert_close(shown.permute(0, 3, 1, 2), pixels(x))
+
+
+def test_the_exposure_knows_the_map_of_the_data():
+    values = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    x = PositiveMap.EXP.positive(values)
+    shown = frames.expose(x, positive_map=PositiveMap.EXP)
+    torch.testing.assert_close(shown.permute(0, 3, 1, 2), values)
+    y = torch.tensor([-0.6, 0.5, 1.6], dtype=torch.float64).reshape(1, 1, 1, 3)
+    noised = frames.expose(y.exp(), 0.0, 0.3, positive_map=PositiveMap.EXP)
+    assert noised.flatten().tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize("noise_level", [0.0, 0.3, 8.0])

@@ -75,7 +75,21 @@ def test_kernel_distance_is_the_unbiased_discrepancy(generator):
     expected -= 2 * kernel(one, two).mean()
     measured = metrics.kernel(one, two)
     assert measured.value == pytest.approx(expected.item(), rel=1e-4)
-    assert measured.error == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("subset", [50, 200])
+def test_the_error_of_a_kernel_distance_is_its_spread_over_fresh_draws(
+    generator, subset, monkeypatch
+):
+    """Also where every subset holds all 200 rows, so that subsets differ in nothing."""
+    monkeypatch.setattr(metrics, "SUBSET", subset)
+    reference = torch.randn(4000, 4, generator=generator)
+    measured = [
+        metrics.kernel(torch.randn(200, 4, generator=generator) + 0.3, reference, seed)
+        for seed in range(25)
+    ]
+    spread = np.std([m.value for m in measured], ddof=1)
+    assert np.mean([m.error for m in measured]) == pytest.approx(spread, rel=0.6)
 
 
 def test_precision_and_recall_against_brute_force(generator, monkeypatch):

@@ -62,6 +62,14 @@ def test_negative_numbers_have_a_minus_sign():
     assert "−1" in {e.text for e in tree(picture).iter(SVG + "text")}
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_a_place_on_an_axis_is_the_inverse_of_its_share(log):
+    axis = Axis("x", 0.5, 32, log=log)
+    shares = [0, 0.25, 1]
+    np.testing.assert_allclose(axis.share([axis.at(share) for share in shares]), shares)
+    assert axis.at(0.5) == pytest.approx(4 if log else 16.25)
+
+
 @pytest.mark.parametrize(
     ("axis", "message"), [((1, 1), "low < high"), ((2, 1), "low < high"), ((0, 1, True), "above 0")]
 )

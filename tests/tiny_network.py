@@ -16,12 +16,13 @@ def tiny_config(channels: int = 1, **fields: object) -> CheckpointConfig:
         image_size=8, image_channels=channels, num_classes=3, width=16, multipliers=(1,)
     )
     defaults = {
+        "network": network,
         "dataset": "tiny",
         "class_names": ("a", "b", "c"),
         "process": GeometricBrownianMotion.median_preserving(0.8),
         "start": LogNormal(0.2, 0.9),
     }
-    return CheckpointConfig(network=network, **defaults | fields)
+    return CheckpointConfig(**defaults | fields)
 
 
 def save_tiny(folder: Path, channels: int = 1, **fields: object) -> Path:

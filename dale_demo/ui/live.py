@@ -17,6 +17,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.checkpoint import Checkpoint
+from dale_demo.data import PositiveMap
 from dale_demo.frames import Picture, enlarge, grid, jpeg_bytes, side_by_side
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, run
@@ -94,13 +95,14 @@ def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: 
             watch.see(step)
             if step.index == settings.steps or time.monotonic() - drawn > DRAW_SECONDS:
                 drawn = time.monotonic()
-                view.image(_inline(sheet(step, settings)), width="stretch")
+                picture = sheet(step, settings, checkpoint.config.positive_map)
+                view.image(_inline(picture), width="stretch")
                 progress.progress(step.index / settings.steps, _status(step, settings, watch))
 
 
-def sheet(step: Step, settings: SamplingSettings) -> Picture:
+def sheet(step: Step, settings: SamplingSettings, positive_map: PositiveMap) -> Picture:
     """State and estimate of a step side by side, with sharp pixels."""
-    pictures = develop(step, settings.process, settings.sampler == "unconstrained")
+    pictures = develop(step, settings.process, settings.sampler == "unconstrained", positive_map)
     state, estimate = (grid(part.cpu().numpy()) for part in pictures)
     return enlarge(side_by_side(state, estimate), ENLARGED)
 
@@ -150,8 +152,7 @@ def _recorded(
 ) -> Iterator[_Watch]:
     """Record the steps seen in the block, and fill `kept` however the block ends."""
     config = checkpoint.config
-    tinted = settings.sampler == "unconstrained"
-    recorder = Recorder(settings.process, config.data_law, settings.steps, tinted=tinted)
+    recorder = Recorder.of(config, settings)
     watch = _Watch(recorder)
     try:
         yield watch

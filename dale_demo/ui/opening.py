@@ -41,8 +41,7 @@ def make() -> "Trajectory":
     from dale_demo.trajectory import Recorder, record
 
     checkpoint, settings = load_checkpoint(find_checkpoint(NETWORK)), default_settings()
-    recorder = Recorder(settings.process, checkpoint.config.data_law, settings.steps)
-    return record(run(checkpoint, settings), recorder)
+    return record(run(checkpoint, settings), Recorder.of(checkpoint.config, settings))
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dale_demo.checkpoint import CheckpointConfig, bundled_checkpoints
+from dale_demo.data import PositiveMap
 from dale_demo.restoration import DrawerName, RestorationSettings
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.network_field import network_field
@@ -58,7 +59,7 @@ def controls() -> Choice:
     """Draw the widgets and read them.
 
     Raises:
-        ValueError: There is no network, or it is not one for grey pictures.
+        ValueError: There is no network, or it is not one for grey pictures under x = 1 + pixel.
     """
     network = network_field(
         key="restorer",
@@ -68,6 +69,10 @@ def controls() -> Choice:
     config = network_config(network.folder)
     if config.network.image_channels != 1:
         raise ValueError(f"The network {network.name} is not for grey pictures; choose another.")
+    if config.positive_map is not PositiveMap.SHIFT:
+        raise ValueError(
+            f"The network {network.name} does not know noise on 1 + pixel; choose another."
+        )
     picture = _picture(config)
     settings = RestorationSettings(**_noise(), **_walk())
     hole, answers = _hole(config.network.image_size)

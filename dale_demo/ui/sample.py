@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.samplers import SAMPLERS
 from dale_demo.trajectory import Trajectory
-from dale_demo.ui import downloads, opening
+from dale_demo.ui import downloads, opening, trade_off
 from dale_demo.ui.equations import source
 from dale_demo.ui.live import Kept, Result, network_calls, sample
 from dale_demo.ui.player import player
@@ -152,6 +152,7 @@ def _story(result: Result) -> None:
     st.markdown(HONEST)
     source(settings.sampler, SAMPLERS[settings.sampler], "source")
     _law(result.trajectory)
+    trade_off.panel()
 
 
 def _file_name(result: Result) -> str:

@@ -1,0 +1,187 @@
+"""What is compared when the quality of samples is: the ways of sampling, and tables of the results.
+
+Every way is measured by one classifier's features against the same test pictures. A distance
+depends on how many pictures it was taken of, so each number of pictures has a table of its own,
+with the floor that as many real pictures reach.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from dale_demo.card import distances, recognised, table
+from dale_demo.evaluation import Record
+from dale_demo.paper import ANNEALED, known_as
+from dale_demo.report import Report
+from dale_demo.samplers import LANGEVIN, SamplerName
+from dale_demo.sampling import PRESETS, SamplingSettings, StartName, cycle_labels, paper_annealed
+from dale_demo.trade_off import LINES, Kind, Point, TradeOff
+
+CALLS = (10, 20, 50)
+"""Network calls for one picture, about which every sampler is measured from noise level 8."""
+OURS: tuple[SamplerName, ...] = ("multistep", "bridge", "probability-flow", "dale-langevin")
+ADDITIVE: tuple[SamplerName, ...] = ("multistep", "bridge", "probability-flow")
+STARTS: tuple[StartName, ...] = ("fitted", "class-averaged")
+
+SAMPLER_NAMES: dict[SamplerName, str] = {
+    "multistep": "multistep (DPM-Solver++)",
+    "bridge": "bridge",
+    "probability-flow": "probability flow (Heun)",
+    "dale-langevin": "Dale–Langevin",
+    "unconstrained": "unconstrained",
+}
+KIND_NAMES: dict[Kind, str] = {
+    "ours": "",
+    "additive": ", additive",
+    "paper": ", paper",
+    "annealed": ", paper, annealed",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of sampling.
+
+    Args:
+        kind: Whose settings they are; "additive" ones are for a network of raw pixels.
+        settings: Everything but the labels.
+    """
+
+    kind: Kind
+    settings: SamplingSettings
+
+    @property
+    def name(self) -> str:
+        """What sets it apart from others, but for calls and start."""
+        return SAMPLER_NAMES[self.settings.sampler] + KIND_NAMES[self.kind]
+
+    @property
+    def slow(self) -> bool:
+        """Whether it takes so many calls that only few pictures are drawn."""
+        return self.kind not in LINES
+
+    def drawing(self, classes: int, count: int) -> SamplingSettings:
+        """The settings for `count` pictures, which go round all classes.
+
+        Picture i is the same for every count, so the first of many are what few would be.
+        """
+        return replace(self.settings, labels=cycle_labels(range(classes), count))
+
+
+def our_methods() -> list[Method]:
+    """Our samplers at about 10, 20 and 50 calls, from noise level 8."""
+    return [Method("ours", _within(sampler, calls)) for sampler in OURS for calls in CALLS]
+
+
+def additive_methods() -> list[Method]:
+    """The same for a network of raw pixels: DPM-Solver++, ancestral sampling and EDM's Heun."""
+    return [Method("additive", _within(sampler, calls)) for sampler in ADDITIVE for calls in CALLS]
+
+
+def paper_methods(dataset: str) -> list[Method]:
+    """The paper's two samplers from both of its starts; with its annealing where it has constants.
+
+    1000 steps from noise level 0.8, so a picture takes a thousand calls and more.
+    """
+    plain = {sampler: replace(PRESETS["paper"], sampler=sampler) for sampler in LANGEVIN}
+    annealed = {
+        sampler: paper_annealed(dataset, sampler)
+        for sampler in LANGEVIN
+        if (known_as(dataset), sampler) in ANNEALED
+    }
+    kinds: tuple[tuple[Kind, dict[SamplerName, SamplingSettings]], ...] = (
+        ("paper", plain),
+        ("annealed", annealed),
+    )
+    return [
+        Method(kind, replace(settings, start=start))
+        for kind, several in kinds
+        for settings in several.values()
+        for start in STARTS
+    ]
+
+
+def _within(sampler: SamplerName, calls: int) -> SamplingSettings:
+    """The default settings with the most steps that take at most `calls` calls."""
+    steps = (calls + 1) // 2 if sampler == "probability-flow" else calls
+    return replace(PRESETS["wide"], sampler=sampler, steps=steps)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Methods, and what was measured of them so far.
+
+    Args:
+        dataset: Name of the data set.
+        classes: How many classes it has.
+        methods: Each with the report of the network that it is for, in the order of the tables.
+        ours: The report that holds the floors.
+    """
+
+    dataset: str
+    classes: int
+    methods: Sequence[tuple[Method, Report]]
+    ours: Report
+
+    def table(self, count: int) -> str:
+        """A Markdown table of what was measured on `count` pictures, the floor in its last row."""
+        floor = self._floor(count)
+        rows = [
+            (
+                method.name,
+                method.settings.start,
+                f"{record['calls']:,}",
+                f"{record['seconds']:.0f}",
+                recognised(record),
+                f"{record['frechet']['value'] / floor['frechet']['value']:.2f}",
+                *distances(record),
+            )
+            for method, record in self._measured(count)
+        ]
+        rows.append(("real pictures, the floor", *"————", "1.00", *distances(floor)))
+        return table(_HEAD, rows)
+
+    def trade_off(self, count: int) -> TradeOff:
+        """What was measured on `count` pictures, as points."""
+        measured, floor = list(self._measured(count)), self._floor(count)["frechet"]
+        points = tuple(
+            Point(
+                name=method.name,
+                sampler=method.settings.sampler,
+                kind=method.kind,
+                start=method.settings.start,
+                calls=record["calls"],
+                seconds=record["seconds"] / count,
+                frechet=record["frechet"]["value"],
+                error=record["frechet"]["error"],
+            )
+            for method, record in measured
+        )
+        hardware = measured[0][1]["hardware"]
+        return TradeOff(self.dataset, count, hardware, floor["value"], floor["error"], points)
+
+    def _measured(self, count: int) -> Iterator[tuple[Method, Record]]:
+        """The methods with their results on `count` pictures, where there are any."""
+        for method, report in self.methods:
+            record = report.find(method.drawing(self.classes, count))
+            if record is not None:
+                yield method, record
+
+    def _floor(self, count: int) -> Record:
+        floor = self.ours.floor(count)
+        if floor is None:
+            raise ValueError(f"The floor of {count:,} pictures has not been measured.")
+        return floor
+
+
+_HEAD = (
+    "Method",
+    "Start",
+    "Calls",
+    "Seconds",
+    "Recognised",
+    "× floor",
+    "Fréchet",
+    "Kernel × 1000",
+    "Precision",
+    "Recall",
+)
