@@ -120,7 +120,8 @@ REPORTED = (
     "A small convolutional network on MNIST, after two epochs and at one learning rate each, got "
     "98.7 % by gradient descent, 98.5 % sign-constrained and 98.4 % by EG, but 98.8 % by EG with "
     "Adam's moments ([the notebook beside their optimisers]"
-    "(https://github.com/linclab/EG_optimiser/blob/main/example.ipynb)). These are their figures, not measured here."
+    "(https://github.com/linclab/EG_optimiser/blob/main/example.ipynb)). These are their figures, "
+    "not measured here."
 )
 
 
