@@ -4,7 +4,6 @@ import streamlit as st
 
 from dale_demo.card import plain
 from dale_demo.hub import Resolved
-from dale_demo.ui.opening import NETWORK
 from dale_demo.ui.resources import find, network_names
 
 
@@ -24,7 +23,6 @@ def network_field(*, key: str, help: str) -> Resolved:
     name = st.selectbox(
         "Network",
         names,
-        index=names.index(NETWORK) if NETWORK in names else 0,
         key=key,
         bind="query-params",
         accept_new_options=True,

@@ -20,6 +20,7 @@ from dale_demo.checkpoint import (
 )
 from dale_demo.hub import Resolved, offered, resolve
 from dale_demo.shelf import STRANGERS, touch
+from dale_demo.ui.opening import NETWORK
 
 PLACES = 2
 """Runs at once: on two cores two share their time nearly without loss, four take twice as long."""
@@ -104,12 +105,13 @@ class Found:
 
 
 def network_names() -> list[str]:
-    """Networks to choose from, the first being the default: the bundled and the offered ones."""
-    return list(dict.fromkeys([*bundled_checkpoints(), *offered()]))
+    """Networks to choose from: the bundled ones, first the opening's, and the offered ones."""
+    first = sorted(bundled_checkpoints(), key=lambda name: name != NETWORK)
+    return list(dict.fromkeys([*first, *offered()]))
 
 
 def find(name: str) -> Found:
-    """Find a network by the name that a visitor chose or typed; the bundled one in its place.
+    """Find a network by the name that a visitor chose or typed; a bundled one in its place.
 
     Raises:
         CheckpointError: It is not to be had, and there is no bundled one.
@@ -126,7 +128,7 @@ def find(name: str) -> Found:
         return Found(outcome.network)
     if not bundled:
         raise CheckpointError(outcome.error)
-    return Found(resolve(next(iter(bundled))), outcome.error)
+    return Found(resolve(network_names()[0]), outcome.error)
 
 
 def network(folder: Path) -> Checkpoint:
