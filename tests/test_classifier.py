@@ -182,12 +182,13 @@ def test_folders_that_are_no_classifier(trained, tmp_path):
 
 
 BUNDLED = sorted(classifiers.CLASSIFIERS.glob("*/config.json"))
+LEAST_ACCURACY = {"mnist": 0.985, "fashion-mnist": 0.9, "kmnist-10k": 0.96}
 
 
 @pytest.mark.parametrize("path", BUNDLED, ids=lambda path: path.parent.name)
 def test_bundled_classifiers_are_small_and_good(path):
     classifier = classifiers.load_classifier(classifiers.find_classifier(path.parent.name))
-    assert classifier.config.metrics["test_accuracy"] > 0.985
+    assert classifier.config.metrics["test_accuracy"] > LEAST_ACCURACY[path.parent.name]
     assert (path.parent / "model.safetensors").stat().st_size < 2 * 2**20
     tensors = load_file(path.parent / "model.safetensors")
     assert tensors["head.weight"].shape == (10, classifier.FEATURES)
