@@ -74,8 +74,8 @@ class PositiveMap(StrEnum):
         return (self.intensity(x) * 255).round().to(torch.uint8)
 
 
-positive, pixels = PositiveMap.SHIFT.positive, PositiveMap.SHIFT.pixels
-"""The paper's map and its inverse."""
+positive = PositiveMap.SHIFT.positive
+"""The paper's map."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.checkpoint import Checkpoint
+from dale_demo.checkpoint import Checkpoint, CheckpointConfig
 from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, make_grid
@@ -168,7 +168,7 @@ def restore(
     Raises:
         ValueError: The network is not one of pictures 1 + pixel.
     """
-    _check_map(checkpoint)
+    check_map(checkpoint.config)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, settings.noise_level)
     score = checkpoint.model.score(process)
@@ -188,11 +188,12 @@ def restore(
     )
 
 
-def _check_map(checkpoint: Checkpoint) -> None:
-    if checkpoint.config.positive_map is not PositiveMap.SHIFT:
+def check_map(config: CheckpointConfig) -> None:
+    """Raise ValueError unless the network is one of pictures 1 + pixel."""
+    if config.positive_map is not PositiveMap.SHIFT:
         raise ValueError(
             "Restoration takes pictures as x₀ = 1 + pixel; this network was trained on "
-            f"{checkpoint.config.positive_map.formula}."
+            f"{config.positive_map.formula}."
         )
 
 
@@ -277,7 +278,7 @@ def fill(
         ValueError: There is no hole, a number is outside its range, or the network is not one of
             pictures 1 + pixel.
     """
-    _check_map(checkpoint)
+    check_map(checkpoint.config)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, START_LEVEL)
     copies = x0.to(device).expand(answers, *x0.shape)

@@ -258,8 +258,8 @@ def langevin(
         delta = options.step_size or walk.interval
         a = options.annealing**walk.index
         for repeat in range(options.repeats):
-            h = walk.h if repeat == 0 else walk.hyvarinen()
-            walk.multiply(*factor(walk.x, h, delta, a, noise()))
+            state, h = (step.x, walk.h) if repeat == 0 else (walk.x, walk.hyvarinen())
+            walk.multiply(*factor(state, h, delta, a, noise()))
         walk.index += 1
     yield walk.last()
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from dale_demo import frames
-from dale_demo.data import PositiveMap, pixels
+from dale_demo.data import PositiveMap
 from dale_demo.palette import INHIBITORY, rgb
 
 
@@ -28,7 +28,7 @@ def test_without_noise_the_exposure_shows_the_data_themselves():
     shown = frames.expose(x)
     assert shown.shape == (1, 16, 16, 1)
     torch.testing.assert_close(shown[0, ..., 0].flatten(), torch.arange(256, dtype=torch.uint8))
-    torch.testing.assert_close(shown.permute(0, 3, 1, 2), pixels(x))
+    torch.testing.assert_close(shown.permute(0, 3, 1, 2), PositiveMap.SHIFT.pixels(x))
 
 
 def test_the_exposure_knows_the_map_of_the_data():

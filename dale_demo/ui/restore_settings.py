@@ -11,8 +11,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dale_demo.checkpoint import CheckpointConfig, bundled_checkpoints
-from dale_demo.data import PositiveMap
-from dale_demo.restoration import DrawerName, RestorationSettings
+from dale_demo.restoration import DrawerName, RestorationSettings, check_map
 from dale_demo.ui import restore_opening as opening
 from dale_demo.ui.network_field import network_field
 from dale_demo.ui.resources import network_config
@@ -69,10 +68,7 @@ def controls() -> Choice:
     config = network_config(network.folder)
     if config.network.image_channels != 1:
         raise ValueError(f"The network {network.name} is not for grey pictures; choose another.")
-    if config.positive_map is not PositiveMap.SHIFT:
-        raise ValueError(
-            f"The network {network.name} does not know noise on 1 + pixel; choose another."
-        )
+    check_map(config)
     picture = _picture(config)
     settings = RestorationSettings(**_noise(), **_walk())
     hole, answers = _hole(config.network.image_size)

@@ -9,7 +9,6 @@ from typing import get_args
 
 import streamlit as st
 
-from dale_demo.figures import trade_off
 from dale_demo.trade_off import COSTS, Cost, TradeOff, from_json, picture, to_json
 
 FOLDER = Path(__file__).parent
@@ -45,6 +44,8 @@ def panel() -> None:
     with st.expander(TITLE, key="trade-off", on_change="rerun") as place:
         if not place.open:
             return
+        from dale_demo.figures import trade_off  # Plotly, which nothing else on the page needs
+
         st.markdown(ABOUT)
         with st.container(horizontal=True):
             chosen = st.selectbox("Measured on", list(curves), key="trade-off-curve")
