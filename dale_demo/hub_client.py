@@ -6,6 +6,7 @@ their hashes and contents before the folder is handed on; nothing in them is exe
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
@@ -36,9 +37,14 @@ from dale_demo.shelf import STRANGERS, touch
 
 constants.HF_HUB_DISABLE_XET = True
 """Plain HTTP, whose bytes can be counted and given up; Xet's client does neither for us."""
+constants.DOWNLOAD_CHUNK_SIZE = 2**16
+"""Its own 10 MiB would make one long silence of a whole network on a slow line."""
 
 PATIENCE = 4.0
-"""Longest silence of the Hub that is borne, in seconds."""
+"""Longest time without a new byte of a file that is borne, in seconds.
+
+Answers about files are no sign of life: all that come before the first byte share this time.
+"""
 
 LIMITS = {CONFIG_FILE: MAX_CONFIG_BYTES, CARD_FILE: MAX_CARD_BYTES, WEIGHTS_FILE: MAX_WEIGHT_BYTES}
 NEEDED = (CONFIG_FILE, WEIGHTS_FILE)
@@ -84,10 +90,12 @@ class Client:
             HubError: One of `hub_errors.CASES`, or the repository is none of our checkpoints.
         """
         try:
+            asked = time.monotonic()
             commit = patiently(lambda _: self._commit(name), PATIENCE)
+            silent = time.monotonic() - asked
             with self._hold(self._repository(name) / "snapshots" / commit):
                 held = self.cached(HubName(name.repo_id, commit))
-                folder = held or self._downloaded(name, commit)
+                folder = held or self._downloaded(name, commit, silent)
                 self._remember(name, folder)
         except Exception as error:
             raise translate(error, name) from error
@@ -112,14 +120,13 @@ class Client:
     def _room(self, name: HubName, size: int) -> AbstractContextManager[None]:
         return STRANGERS.room(self._repository(name), size) if self._public else nullcontext()
 
-    def _downloaded(self, name: HubName, commit: str) -> Path:
+    def _downloaded(self, name: HubName, commit: str, silent: float) -> Path:
         def download(pulse: Pulse) -> Path:
             sizes = self._sizes(name, commit)
-            pulse.beat()
             with self._room(name, sum(sizes.values())):  # until it ends, though nobody may wait
                 return self._download(name, commit, sizes, pulse)
 
-        return self._accepted(patiently(download, PATIENCE), name)
+        return self._accepted(patiently(download, PATIENCE, silent), name)
 
     def _download(self, name: HubName, commit: str, sizes: Mapping[str, int], pulse: Pulse) -> Path:
         folder = Path()
@@ -127,7 +134,6 @@ class Client:
             if file in sizes:
                 bar = _bar(pulse, sizes[file])
                 folder = self._file(name, commit, file, bar=bar).parent
-                pulse.beat()
             if file == CONFIG_FILE:
                 self._check_config(folder, name)
         return folder

@@ -85,6 +85,7 @@ CASES = (
     Case((HfHubHTTPError,), UnreachableError, NOT_A_HUB),
     Case((HTTPError, ConnectionError), UnreachableError, "The Hub cannot be reached."),
     Case((FullError,), HubError, "There is no room for {name} just now; try again in a minute."),
+    Case((FileNotFoundError,), HubError, "{name} was taken away while it was fetched; try again."),
     Case((OSError,), HubError, "{name} did not arrive whole: {reason}."),
     Case((json.JSONDecodeError, TypeError, LookupError), UnreachableError, NOT_A_HUB),
     Case((ValueError,), HubError, "The Hub's client refuses {name}: {reason}."),

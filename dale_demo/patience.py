@@ -20,8 +20,8 @@ class SilenceError(TimeoutError):
 class Pulse:
     """Signs of life from work that somebody waits for."""
 
-    def __init__(self) -> None:
-        self._last = time.monotonic()
+    def __init__(self, silent: float = 0.0) -> None:
+        self._last = time.monotonic() - silent
         self._abandoned = False
 
     @property
@@ -40,17 +40,18 @@ class Pulse:
         self._abandoned = True
 
 
-def patiently(work: Callable[[Pulse], Result], seconds: float) -> Result:
+def patiently(work: Callable[[Pulse], Result], seconds: float, silent: float = 0.0) -> Result:
     """Return what `work` returns, or raise what it raises.
 
     Args:
         work: Called in a daemon thread; it should `beat` whenever it has come forward.
         seconds: The longest silence that is borne.
+        silent: Seconds of it that went by before, in other work for the same end.
 
     Raises:
         SilenceError: Nothing came forward for so long. The thread ends by itself later.
     """
-    pulse, outcome = Pulse(), Future[Result]()
+    pulse, outcome = Pulse(silent), Future[Result]()
 
     def run() -> None:
         try:

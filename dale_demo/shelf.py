@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
@@ -117,7 +117,9 @@ class Shelf:
             return False
         _, commit, repo = min(idle, key=lambda each: each[:2])
         # A commit may stand in several repositories, of which this one alone is meant.
-        replace(info, repos=frozenset([repo])).delete_revisions(commit).execute()
+        strategy = replace(info, repos=frozenset([repo])).delete_revisions(commit)
+        with suppress(OSError):  # another process may be at work in the same folder
+            strategy.execute()
         if not repo.repo_path.exists():
             shutil.rmtree(cache / ".locks" / repo.repo_path.name, ignore_errors=True)
         return not Path(repo.repo_path, "snapshots", commit).exists()

@@ -56,6 +56,8 @@ class Hub:
         status: HTTP status with which everything is answered.
         seconds: Time before each answer.
         hangs: Whether an answer never comes: "" for none, "all", or "body" after the headers.
+        patient: Requests answered, each after `seconds`, before it hangs.
+        pause: Seconds before each 64 KiB of a file.
         cut: Bytes after which every body of a file breaks off.
         mangle: What becomes of a file's bytes, whose hash is announced as it was before.
         page: Whether every answer is a web page.
@@ -67,6 +69,8 @@ class Hub:
     status: int = 0
     seconds: float = 0.0
     hangs: str = ""
+    patient: int = 0
+    pause: float = 0.0
     cut: int | None = None
     mangle: Callable[[bytes], bytes] | None = None
     announced: dict[str, int] = field(default_factory=dict)
@@ -106,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         hub.requests.append(f"{self.command} {path}")
         hub.authorised.append("Authorization" in self.headers)
-        if hub.hangs == "all":
+        if hub.hangs == "all" and len(hub.requests) > hub.patient:
             hub.closed.wait()
         if hub.closed.is_set():
             self.close_connection = True
@@ -250,7 +254,10 @@ class Handler(BaseHTTPRequestHandler):
         if "ETag" in (headers or {}) and self.hub.cut is not None:
             data = data[: self.hub.cut]
             self.close_connection = True
-        self.wfile.write(data)
+        for start in range(0, len(data), 2**16):
+            if "ETag" in (headers or {}):
+                time.sleep(self.hub.pause)
+            self.wfile.write(data[start : start + 2**16])
 
 
 class StandIn:

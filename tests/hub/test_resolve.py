@@ -2,12 +2,14 @@
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 from safetensors.torch import load_file, save
+from tiny_network import save_tiny, tiny_config
 
 from dale_demo import checkpoint, hub_client
 from dale_demo.checkpoint import CheckpointError, load_checkpoint
@@ -326,6 +328,17 @@ def test_within_five_seconds_when_it_hangs(hub, commits, where):
     assert message == "The Hub does not answer."
 
 
+@pytest.mark.parametrize("answered", [1, 2])
+def test_within_five_seconds_when_it_hangs_after_slow_answers(hub, commits, answered):
+    """What was spent on the answers is not there any more for the silence after them."""
+    next(commits)
+    hub.hangs, hub.patient, hub.seconds = "all", answered, 3.5 / answered
+    seconds, message = seconds_until_refused()
+    assert 3.5 < seconds < 5
+    assert message == "The Hub does not answer."
+    assert len(hub.requests) > answered, "it did hang, after the answers"
+
+
 def test_within_five_seconds_when_names_are_not_found(stand_in, monkeypatch):
     """The look-up of a host may take longer than every time-out."""
     monkeypatch.setattr(hub_client, "PATIENCE", 0.5)
@@ -343,6 +356,18 @@ def test_slow_is_not_silent(hub, commits, monkeypatch):
     began = time.monotonic()
     assert resolve("ann/net").origin == "downloaded"
     assert time.monotonic() - began > 2
+
+
+def test_a_slow_line_is_not_silent_either(hub, tmp_path, monkeypatch):
+    """A network that takes longer than the patience to come, for all its bytes keep coming."""
+    wide = replace(tiny_config().network, width=64)
+    hub.repository("ann/net").commit(files_of(save_tiny(tmp_path / "wide", network=wide)))
+    assert len(hub.repository("ann/net").at("main")[1]["model.safetensors"]) > 10 * 2**16
+    monkeypatch.setattr(hub_client, "PATIENCE", 1.5)
+    hub.pause = 0.3
+    began = time.monotonic()
+    assert resolve("ann/net").origin == "downloaded"
+    assert time.monotonic() - began > 3
 
 
 def test_a_body_that_breaks_off(hub, commits, monkeypatch):
@@ -433,6 +458,7 @@ def test_pull_is_byte_for_byte(hub, commits, tmp_path):
     [
         (LocalEntryNotFoundError("x"), UnreachableError, "The Hub broke off before a/b was here."),
         (EntryNotFoundError("x"), HubError, "A file of a/b vanished while it was fetched."),
+        (FileNotFoundError("x"), HubError, "a/b was taken away while it was fetched; try again."),
         (OSError("no space\nleft."), HubError, "a/b did not arrive whole: no space left."),
         (ValueError("odd"), HubError, "The Hub's client refuses a/b: odd."),
         (KeyError("sha"), UnreachableError, "What answers at https://huggingface.co is not a Hub."),

@@ -3,8 +3,11 @@
 The stand-in gives every repository's first commit the same name, as the Hub does to copies.
 """
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -269,3 +272,41 @@ def test_several_sessions_at_once(fetch, bound, one, watch):
     assert one < max(watch) <= 3 * one + 1000
     assert taken() <= 3 * one + 1000
     assert fetch("f").commit
+
+
+VISITS = """
+import json, sys
+from dale_demo import checkpoint, hub, hub_client
+from dale_demo.shelf import Shelf
+
+hub_client.STRANGERS = Shelf(int(sys.argv[1]), 99)
+seen, refused = 0, []
+for name in sys.argv[2:]:
+    try:
+        checkpoint.load_checkpoint(hub.resolve(name, public=True).folder)
+        seen += 1
+    except checkpoint.CheckpointError as error:
+        refused.append(str(error))
+print(json.dumps([seen, refused]))
+"""
+
+
+def test_two_processes_share_a_cache(fetch, bound, one, hub):
+    """Each may take away what the other reads, which is then missing; nothing worse happens."""
+    bound(3)
+    for name in "abcdef":
+        fetch(name)
+    names = [f"ann/{name}" for name in "abcdef"] * 10
+    downloads = len(hub.downloads())
+    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": constants.HF_HOME}
+    command = [sys.executable, "-c", VISITS, str(3 * one + 1000)]
+    visitors = [
+        subprocess.Popen(command + order, env=environment, stdout=subprocess.PIPE, text=True)
+        for order in (names, names[::-1])
+    ]
+    for visitor in visitors:
+        seen, refused = json.loads(visitor.communicate(timeout=120)[0])
+        assert seen > 50, refused
+        assert seen + len(refused) == len(names), "each visit gave a network or a sentence"
+    assert len(hub.downloads()) - downloads > 90, "each took away what the other had fetched"
+    assert taken() <= 4 * one + 1000, "the bound, and one network that each did not see coming"
