@@ -139,7 +139,7 @@ def tweedie() -> Picture:
     picture = Picture(
         "Dots are pairs of a noised and a clean value, in two clusters. A curve through their "
         "middle is the estimate: flat inside each cluster, steep between them.",
-        Axis("noised, ln x_t", -1.8, 1.8, ticks=(-1, 0, 1)),
+        Axis("noised, ln xₜ", -1.8, 1.8, ticks=(-1, 0, 1)),
         Axis("clean, ln x₀", -1.3, 1.4, ticks=(-1, 0, 1)),
     )
     picture.dots(noised.log(), x0.log(), STATE, radius=1.6)
@@ -157,7 +157,7 @@ def objectives() -> Picture:
     picture = Picture(
         "Two parabolas of the same shape, one at a constant height above the other; both are "
         "lowest at the true score.",
-        Axis("θ, in h_θ = θ h", 0, 2, ticks=(0, 0.5, 1, 1.5, 2)),
+        Axis("θ, of the model score θ h", 0, 2, ticks=(0, 0.5, 1, 1.5, 2)),
         Axis("loss", 0, 0.3, ticks=(0, 0.1, 0.2, 0.3)),
     )
     picture.area(thetas, esm, dsm, THEORY, opacity=0.15)

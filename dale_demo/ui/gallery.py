@@ -3,6 +3,7 @@
 import base64
 import html
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -14,18 +15,20 @@ from dale_demo.ui.assets import asset
 
 Item = tuple[Picture, str, str]
 """Picture [H, W, C], its name, and what is to be said of it."""
+Look = Literal["row", "small", "pair"]
+"""Captions under the pictures; the same, smaller; or two halves, with captions at the side."""
 
 
-def gallery(items: Sequence[Item], *, small: bool = False) -> None:
+def gallery(items: Sequence[Item], look: Look = "row") -> None:
     """Draw the pictures; they wrap where the page is narrow."""
-    st.html(markup(items, small=small))
+    st.html(markup(items, look))
 
 
-def markup(items: Sequence[Item], *, small: bool = False) -> str:
+def markup(items: Sequence[Item], look: Look = "row") -> str:
     """The gallery as HTML that needs nothing else."""
     figures = "".join(_figure(*item) for item in items)
     style = f"<style>{asset('gallery.css')}</style>"
-    return f'{style}<div class="gallery{" small" if small else ""}">{figures}</div>'
+    return f'{style}<div class="gallery {look}">{figures}</div>'
 
 
 def grey(pixels: NDArray[np.float64]) -> Picture:

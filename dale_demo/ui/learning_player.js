@@ -256,8 +256,12 @@ function drawSeries(plot, data, field, axis, k) {
   plot.replaceChildren(...parts);
 }
 
+// At whole epochs, where frames stand at enough of them.
 function epochMarks({ epochs }, width) {
-  return spreadOver(epochs.length - 1, width)
+  const all = [...epochs.keys()];
+  const whole = all.filter((i) => Number.isInteger(epochs[i]));
+  const among = whole.length > 2 ? whole : all;
+  return spreadOver(among.length - 1, width).map((j) => among[j])
     .map((i) => [i, i === 0 ? "epoch 0" : `${Number(epochs[i].toPrecision(3))}`]);
 }
 

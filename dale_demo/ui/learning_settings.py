@@ -41,7 +41,7 @@ class Size:
 
 EPOCHS = "Passes over all training examples."
 DRAWN_ONCE = (
-    "One example is drawn, answered and learned at a time, so this is also the run's length."
+    "One example is drawn, answered and learned at a time, so this is also the run’s length."
 )
 TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
     "r-of-k": (
@@ -71,7 +71,7 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "correlated": (
-        "Fit a few random targets with very many weights: what does each rule's geometry choose?",
+        "Fit a few random targets with very many weights: what does each rule’s geometry choose?",
         (
             Size("inputs", "Weights D", "Far more than examples.", 10_000, (1000, 3000, 10_000)),
             Size("examples", "Examples N", "Random targets to fit.", 100, (20, 50, 100, 200)),

@@ -24,16 +24,16 @@ WHAT_YOU_SEE = (
     "rule. **Bars** are the weights by size, on a log axis: excitatory ones stand on the line, "
     "inhibitory ones hang from it, and a weight that changes its sign passes to the other side. "
     "**Paths** follow single weights, on log axes above and below zero. Press play or drag; the "
-    "sidebar (**»** on a phone) changes the task, and the page's address keeps it."
+    "sidebar (**»** on a phone) changes the task, and the page’s address keeps it."
 )
 SONG = (
     "**Song et al. 2005** switches on the law of synaptic strengths measured between pyramidal "
     "cells of layer 5: ln w is normal with standard deviation 0.94. Its width can be compared; its "
-    "place cannot, for theirs is in millivolt (median 0.50 mV) and a network's weight has no unit, "
-    "so the curve is centred on each rule's own weights. Those cells are excitatory, too."
+    "place cannot, for theirs is in millivolt (median 0.50 mV) and a network’s weight has no unit, "
+    "so the curve is centred on each rule’s own weights. Those cells are excitatory, too."
 )
 ABOUT_FITS = """
-- **KS** is the largest gap between the weights' distribution and the fitted law's: 0 is a perfect
+- **KS** is the largest gap between the weights’ distribution and the fitted law’s: 0 is a perfect
   fit, and the smaller of the two says which law is nearer.
 - **A²/n** (Anderson–Darling) weighs the same gap towards the tails, where log-normal laws live.
 - **Likelihood** compares the two laws weight by weight, in nats: above 0 the weights speak for
@@ -53,7 +53,7 @@ FIT_ROWS = (
     "skew of ln\\|w\\|",
 )
 ABOUT_QUANTILES = (
-    "On the dashed line a rule's weights are log-normal. Points that leave it to the right above "
+    "On the dashed line a rule’s weights are log-normal. Points that leave it to the right above "
     "the line are weights larger than that law has; a step is a group of its own, such as the "
     "weights on relevant inputs."
 )
@@ -68,7 +68,7 @@ ABOUT_PRUNING = (
     "learning anew. What a rule has put into few strong weights survives."
 )
 ABOUT_SEARCH = (
-    "EG's steps are relative, so it wants a far larger rate than GD; a comparison at one rate, or "
+    "EG’s steps are relative, so it wants a far larger rate than GD; a comparison at one rate, or "
     "with an untuned opponent, would say nothing. Every rule is tried at rates a factor of two "
     "apart until the best is not at the edge, and judged on validation examples only."
 )
@@ -119,7 +119,7 @@ REPORTED = (
     "73 to 75.5 % by EG ([Cornford et al., 2024](https://doi.org/10.1101/2024.10.25.620272)). "
     "A small convolutional network on MNIST, after two epochs and at one learning rate each, got "
     "98.7 % by gradient descent, 98.5 % sign-constrained and 98.4 % by EG, but 98.8 % by EG with "
-    "Adam's moments ([the notebook beside their optimisers]"
+    "Adam’s moments ([the notebook beside their optimisers]"
     "(https://github.com/linclab/EG_optimiser/blob/main/example.ipynb)). These are their figures, "
     "not measured here."
 )

@@ -38,7 +38,7 @@ COMPARED = (6, 12, 25, 50, 100, 200)
 TAGLINE = (
     "A thousand particles walk from noise to data in two dimensions, twice: from the same start, "
     "with the same random numbers, under two samplers. The score is exact, so what goes wrong is "
-    "the sampler's own doing."
+    "the sampler’s own doing."
 )
 WHAT_YOU_SEE = (
     "Where both coordinates are positive, the data live; the tinted land beyond the two axes is "

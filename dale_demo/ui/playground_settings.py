@@ -152,7 +152,7 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             bind="query-params",
             disabled=not set(samplers) & set(STEPPED),
             placeholder="from the grid",
-            help=f"A fixed time step in place of the grid's spacing, for {', '.join(STEPPED)}.",
+            help=f"A fixed time step in place of the grid’s spacing, for {', '.join(STEPPED)}.",
         ),
         seed=seed(
             DEFAULT.seed,

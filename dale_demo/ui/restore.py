@@ -186,7 +186,6 @@ def _noised(choice: Choice, picture: Grey) -> None:
     drift = process.log_drift(torch.tensor(process.horizon)).item()
     gallery(
         [
-            (grey(picture / 255), "x₀", "the picture"),
             (
                 _exposed(times, drift, level),
                 "x₀ · exp(s z)",
@@ -197,7 +196,8 @@ def _noised(choice: Choice, picture: Grey) -> None:
                 "x₀ + τ z",
                 "additive, of the same log-energy; below 0 blue",
             ),
-        ]
+        ],
+        "pair",
     )
     story.noise(x0, level, process, strength, int((plus < 0).sum()))
     reach = 3.5 * level
@@ -268,7 +268,7 @@ def _restored(picture: Grey, restoration: Restoration) -> None:
     """What went in, what the noise left, and what came back."""
     gallery(views(picture, restoration))
     st.markdown("**Draws** from what the original may have been:")
-    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], small=True)
+    gallery([(grey(draw[0]), "", "") for draw in restoration.draws[0]], "small")
 
 
 def views(picture: Grey, restoration: Restoration) -> list[Item]:

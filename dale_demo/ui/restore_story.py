@@ -52,9 +52,9 @@ D &= \mathbb{E}[\ln X_0 \mid X_t] \\
 \end{aligned}
 $$
 
-In ln x the noise is added, so the law of a noised picture's pixels is exact: a normal law of width
+In ln x the noise is added, so the law of a noised picture’s pixels is exact: a normal law of width
 s around each value that the picture has. Restoring is sampling that begins in the middle. The
-reverse process can start from any level, so it starts from the picture's own, on a Karras grid
+reverse process can start from any level, so it starts from the picture’s own, on a Karras grid
 from s(t) down to 0.
 """
 LIMITS = """

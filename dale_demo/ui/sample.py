@@ -23,9 +23,9 @@ TAGLINE = (
     "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
 )
 WHAT_YOU_SEE = (
-    "One walk from noise to picture, seen twice: the state itself, and the network's guess of the "
+    "One walk from noise to picture, seen twice: the state itself, and the network’s guess of the "
     "picture in it. Press play or drag. The sidebar (**»** on a phone) changes every setting, and "
-    "the page's address keeps them."
+    "the page’s address keeps them."
 )
 WHY_IT_WORKS = r"""
 $$
@@ -41,7 +41,7 @@ asked for the clean picture behind the noise, it answers with the score, which l
 steps, and see its pixels cross zero.)
 """
 HONEST = (
-    "**An honest line.** The paper's settings start from s(T) = 0.8, where the noised pictures "
+    "**An honest line.** The paper’s settings start from s(T) = 0.8, where the noised pictures "
     "are not yet log-normal noise; the start does not match their law, and the pictures are worse "
     "for it. From s(T) = 8 nothing of a picture is left, and the start fits."
 )

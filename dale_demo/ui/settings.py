@@ -113,7 +113,7 @@ def _preset(choices: dict[str, SamplingSettings], settings: SamplingSettings) ->
         args=(choices,),
         width="stretch",
         help="**wide** starts from noise so strong that nothing of a picture is left; **paper** "
-        "and **annealed** are the paper's own settings.",
+        "and **annealed** are the paper’s own settings.",
     )
 
 
@@ -223,8 +223,8 @@ def _forward_process() -> dict[str, Any]:
             get_args(StartName),
             DEFAULT.start,
             key="start",
-            help="**exact** has the noised data's mean and spread at each pixel, **fitted** is "
-            "the paper's for s(T) = 0.8, **class-averaged** noises the mean picture of a class.",
+            help="**exact** has the noised data’s mean and spread at each pixel, **fitted** is "
+            "the paper’s for s(T) = 0.8, **class-averaged** noises the mean picture of a class.",
         ),
     }
 
@@ -266,7 +266,7 @@ def _langevin() -> dict[str, Any]:
             bind="query-params",
             disabled=idle,
             placeholder="from the grid",
-            help="A fixed time step in place of the grid's spacing.",
+            help="A fixed time step in place of the grid’s spacing.",
         ),
         "tweedie": st.toggle(
             "Final Tweedie step",
@@ -274,6 +274,6 @@ def _langevin() -> dict[str, Any]:
             key="tweedie",
             bind="query-params",
             disabled=idle,
-            help="End on the network's noise-free estimate instead of a noisy step.",
+            help="End on the network’s noise-free estimate instead of a noisy step.",
         ),
     }

@@ -330,7 +330,7 @@ $\tfrac12\psi^2 + \psi' = \tfrac12\lambda^2$, lowest at 0.
     Step(
         "flow",
         "The same laws without noise",
-        "Smooth lines carry the noise's law back to the data's, and at every time in between the "
+        "Smooth lines carry the noise’s law back to the data’s, and at every time in between the "
         "crowd looks the same as that of the jagged walks.",
         """
 Noise spreads a crowd. So does a wind that blows everyone from where it is dense to where it is

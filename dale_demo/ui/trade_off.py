@@ -14,9 +14,9 @@ from dale_demo.trade_off import COSTS, Cost, TradeOff, from_json, picture, to_js
 FOLDER = Path(__file__).parent
 TITLE = "How good, for how much work?"
 ABOUT = (
-    "Fréchet distance of samples to real test pictures, in a classifier's features: lower is "
+    "Fréchet distance of samples to real test pictures, in a classifier’s features: lower is "
     "better, and the grey line is what as many real pictures get. Dashed: the same network and "
-    "samplers on raw pixels, which is additive diffusion. Diamonds: the paper's settings, from "
+    "samplers on raw pixels, which is additive diffusion. Diamonds: the paper’s settings, from "
     "both of its starts. Only points of one number of pictures can be compared."
 )
 

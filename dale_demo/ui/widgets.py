@@ -42,5 +42,5 @@ def time_grid(default: "GridName", *, key: str) -> "GridName":
         default,
         key=key,
         help="Where the steps lie: **karras** spends them where the noise is small, "
-        "**uniform** (the paper's) spaces them evenly in time.",
+        "**uniform** (the paper’s) spaces them evenly in time.",
     )
