@@ -6,7 +6,8 @@ All in one run, by one classifier's features, against the test pictures. The pap
 slow, so few pictures are drawn under them; the others are measured on many, and the first of these
 again, to stand beside the paper's. FOLDER holds a network of the same size and training as ours,
 made by `train --map exp`: additive diffusion on raw pixels. What FILE holds already is not measured
-again; the additive network's results are kept beside it, in FILE with "-additive" in its name.
+again; the additive network's results are kept beside it, in FILE with "-additive" in its name. When
+it is interrupted, its tables hold what there is.
 
 On MNIST the whole takes 20 million network calls: for one picture 317 under all our settings, 237
 under the additive ones and 14,000 under the paper's.
@@ -15,6 +16,7 @@ under the additive ones and 14,000 under the paper's.
 import math
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -188,16 +190,18 @@ def main(
     for count in counts:
         if ours.report.floor(count) is None:
             ours.report.floors.append(reference.floor(count))
-    carry_out(plan, reference, counts, batch_size)
+    with suppress(KeyboardInterrupt):
+        carry_out(plan, reference, counts, batch_size)
 
     print(f"{name}; {hardware(device)}")
     print("\n".join(network.described() for network in (ours, other) if network))
     methods = [(method, network.report) for network, method in plan]
     comparison = Comparison(name, len(judge.config.class_names), methods, ours.report)
-    for count in counts:
+    drawn = [count for count in counts if comparison.measured(count)]
+    for count in drawn:
         print(f"\n{count:,} pictures\n\n{comparison.table(count)}")
-    if stored:
-        store([comparison.trade_off(count) for count in counts])
+    if stored and drawn:
+        store([comparison.trade_off(count) for count in drawn])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ depends on how many pictures it was taken of, so each number of pictures has a t
 with the floor that as many real pictures reach.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dale_demo.card import distances, recognised, table
@@ -122,6 +122,14 @@ class Comparison:
     methods: Sequence[tuple[Method, Report]]
     ours: Report
 
+    def measured(self, count: int) -> list[tuple[Method, Record]]:
+        """The methods with their results on `count` pictures, where there are any."""
+        found = [
+            (method, report.find(method.drawing(self.classes, count)))
+            for method, report in self.methods
+        ]
+        return [(method, record) for method, record in found if record is not None]
+
     def table(self, count: int) -> str:
         """A Markdown table of what was measured on `count` pictures, the floor in its last row."""
         floor = self._floor(count)
@@ -135,14 +143,14 @@ class Comparison:
                 f"{record['frechet']['value'] / floor['frechet']['value']:.2f}",
                 *distances(record),
             )
-            for method, record in self._measured(count)
+            for method, record in self.measured(count)
         ]
         rows.append(("real pictures, the floor", *"————", "1.00", *distances(floor)))
         return table(_HEAD, rows)
 
     def trade_off(self, count: int) -> TradeOff:
         """What was measured on `count` pictures, as points."""
-        measured, floor = list(self._measured(count)), self._floor(count)["frechet"]
+        measured, floor = self.measured(count), self._floor(count)["frechet"]
         points = tuple(
             Point(
                 name=method.name,
@@ -158,13 +166,6 @@ class Comparison:
         )
         hardware = measured[0][1]["hardware"]
         return TradeOff(self.dataset, count, hardware, floor["value"], floor["error"], points)
-
-    def _measured(self, count: int) -> Iterator[tuple[Method, Record]]:
-        """The methods with their results on `count` pictures, where there are any."""
-        for method, report in self.methods:
-            record = report.find(method.drawing(self.classes, count))
-            if record is not None:
-                yield method, record
 
     def _floor(self, count: int) -> Record:
         floor = self.ours.floor(count)

@@ -170,6 +170,30 @@ def test_the_whole_comparison_in_small(place, monkeypatch):
     assert again.stdout == printed
 
 
+def test_an_interrupted_comparison_tells_what_it_has_and_goes_on(place, monkeypatch):
+    options = ("--quick", "--json", place / "r.json", "--store")
+    asked, sample = [], benchmark.sample
+
+    def sample_twice(*arguments):
+        asked.append(arguments)
+        if len(asked) > 2:
+            raise KeyboardInterrupt
+        return sample(*arguments)
+
+    monkeypatch.setattr(benchmark, "sample", sample_twice)
+    printed = invoke(*options).stdout
+    assert printed.count(" pictures\n") == 2
+    assert "multistep" in printed
+    assert "Heun" not in printed
+    curves = from_json((place / "trade-off-mnist.json").read_text())
+    assert [(c.pictures, len(c.points)) for c in curves] == [(4, 2), (8, 2)]
+
+    monkeypatch.setattr(benchmark, "sample", sample)
+    invoke(*options)
+    curves = from_json((place / "trade-off-mnist.json").read_text())
+    assert [(c.pictures, len(c.points)) for c in curves] == [(4, 12), (8, 4)]
+
+
 def test_first_pictures_of_many_are_measured_as_few_are(place):
     """A report made with few pictures only agrees with that of the first of many."""
     records = {}
