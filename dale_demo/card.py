@@ -350,6 +350,7 @@ _QUALITY_HEAD = (
     "Kernel × 1000",
     "Precision",
     "Recall",
+    "Nearest",
 )
 
 
@@ -378,7 +379,10 @@ def recognised(record: Mapping[str, Any]) -> str:
 
 
 def distances(record: Mapping[str, Any]) -> Iterator[str]:
-    """Fréchet, kernel × 1000, precision and recall as value ± error; a dash for what is missing."""
+    """Fréchet, kernel × 1000, precision and recall as value ± error; a dash for what is missing.
+
+    Last the median distance to the nearest training picture, and that of the nearest percent.
+    """
     forms = {"frechet": (1, ".2f"), "kernel": (1000, ".2f")} | dict.fromkeys(
         ("precision", "recall"), (1, ".3f")
     )
@@ -388,6 +392,8 @@ def distances(record: Mapping[str, Any]) -> Iterator[str]:
             continue
         value, error = (scale * record[name][key] for key in ("value", "error"))
         yield f"{value:{form}} ± {error:{form}}"
+    near = record.get("nearest_training")
+    yield f"{near['median']:.2f} ({near['lowest_percent']:.2f})" if near else "—"
 
 
 _ADDITIVE = (
@@ -399,7 +405,9 @@ _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their
 class, with Wilson's 95 % interval. Fréchet and kernel distance, precision and recall are those of
 the classifier's features, against the test pictures; they are not comparable with numbers from
-other features. The floor is what as many training pictures get."""
+other features. Nearest: median distance in pixels to the nearest training picture, and in brackets
+that of the nearest percent. The floor is what as many training pictures get, but for Nearest, where
+it is that of the test pictures: what lies much nearer was memorised."""
 
 _NOT_MEASURED = "Not measured yet."
 

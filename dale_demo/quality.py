@@ -185,4 +185,5 @@ _HEAD = (
     "Kernel × 1000",
     "Precision",
     "Recall",
+    "Nearest",
 )
