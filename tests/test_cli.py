@@ -202,6 +202,10 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     card = (network / "README.md").read_text()
     assert printed[printed.index("| Sampler") :].strip() in card
     assert "| real pictures, the floor |" in card
+    near = report["evaluations"][0]["nearest_training"]
+    assert f"| {near['median']:.2f} ({near['lowest_percent']:.2f}) |" in card
+    rows = printed[printed.index("| Sampler") :].strip().splitlines()
+    assert {row.count("|") for row in rows} == {14}, "every row has every column"
     assert {path.name for path in kept.iterdir()} >= {"bridge-4-8-1.npz", "multistep-4-8-1.npz"}
 
     invoke(*evaluate, "--steps", "4,5")
