@@ -337,6 +337,8 @@ def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any
     return table(_QUALITY_HEAD, rows)
 
 
+DISTANCES = ("Fréchet", "Kernel × 1000", "Precision", "Recall", "Nearest")
+"""Heads of the columns that `distances` fills."""
 _QUALITY_HEAD = (
     "Sampler",
     "Steps",
@@ -346,11 +348,7 @@ _QUALITY_HEAD = (
     "Guidance",
     "Pictures",
     "Recognised",
-    "Fréchet",
-    "Kernel × 1000",
-    "Precision",
-    "Recall",
-    "Nearest",
+    *DISTANCES,
 )
 
 

@@ -8,7 +8,7 @@ with the floor that as many real pictures reach.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dale_demo.card import distances, recognised, table
+from dale_demo.card import DISTANCES, distances, recognised, table
 from dale_demo.evaluation import Record
 from dale_demo.paper import ANNEALED, known_as
 from dale_demo.report import Report
@@ -181,9 +181,5 @@ _HEAD = (
     "Seconds",
     "Recognised",
     "× floor",
-    "Fréchet",
-    "Kernel × 1000",
-    "Precision",
-    "Recall",
-    "Nearest",
+    *DISTANCES,
 )

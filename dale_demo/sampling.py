@@ -124,6 +124,11 @@ class SamplingSettings:
         return calls_needed(self.sampler, self.steps, self.langevin)
 
     @property
+    def can_cross(self) -> bool:
+        """Whether a coordinate can change its sign."""
+        return self.sampler == "unconstrained"
+
+    @property
     def network_calls(self) -> int:
         """Network calls for one picture: guidance takes two for each evaluation of the score."""
         guided = self.guidance != 1 and max(self.labels) > UNCONDITIONAL

@@ -130,7 +130,7 @@ class Recorder:
             settings.process,
             config.data_law,
             settings.steps,
-            tinted=settings.sampler == "unconstrained",
+            tinted=settings.can_cross,
             positive_map=config.positive_map,
         )
 

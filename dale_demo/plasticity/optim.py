@@ -11,6 +11,7 @@ however large, takes a weight through zero, to zero or to infinity. A weight tha
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
@@ -29,7 +30,7 @@ class NonFiniteGradientError(ValueError):
     """A gradient holds NaN or infinity; no weight has been touched."""
 
 
-class _SignPreserving(Optimizer):
+class _SignPreserving(Optimizer, ABC):
     """Skeleton of the rules: gradients → directions d → weights.
 
     Each half exists twice, on lists of tensors (`foreach`) and on one tensor, the reference.
@@ -83,11 +84,13 @@ class _SignPreserving(Optimizer):
             state["momentum_buffer"] = torch.zeros_like(p)
         return state
 
+    @abstractmethod
     def _single_step(self, group: dict, w: Tensor, grad: Tensor, state: dict[str, Tensor]) -> None:
-        raise NotImplementedError
+        """Update one weight tensor in place."""
 
+    @abstractmethod
     def _foreach_step(self, group: dict, ws: Tensors, grads: Tensors, states: list[dict]) -> None:
-        raise NotImplementedError
+        """Update a list of weight tensors in place."""
 
 
 class ExponentiatedGradient(_SignPreserving):

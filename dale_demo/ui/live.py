@@ -102,7 +102,7 @@ def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: 
 
 def sheet(step: Step, settings: SamplingSettings, positive_map: PositiveMap) -> Picture:
     """State and estimate of a step side by side, with sharp pixels."""
-    pictures = develop(step, settings.process, settings.sampler == "unconstrained", positive_map)
+    pictures = develop(step, settings.process, settings.can_cross, positive_map)
     state, estimate = (grid(part.cpu().numpy()) for part in pictures)
     return enlarge(side_by_side(state, estimate), ENLARGED)
 
