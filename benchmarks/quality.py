@@ -27,7 +27,7 @@ from dale_demo.card import hardware
 from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_config
 from dale_demo.classifier import Classifier, check_judge, find_classifier, load_classifier
 from dale_demo.data import PositiveMap, load_split
-from dale_demo.evaluation import Reference, measure, sample
+from dale_demo.evaluation import Reference, hasten, measure, sample
 from dale_demo.quality import Comparison, Method, additive_methods, our_methods, paper_methods
 from dale_demo.report import Report
 from dale_demo.samplers import Step
@@ -164,6 +164,8 @@ def beside(file: Path | None) -> Path | None:
 @click.option("--slow-images", default=1_000, help="Pictures under the paper's settings.")
 @click.option("--batch-size", default=100, help="Pictures sampled at a time.")
 @click.option("--device", default="cpu", help="Where to compute.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the networks.")
+@click.option("--bf16", is_flag=True, help="Use bfloat16 on a CPU too.")
 @click.option("--store", "stored", is_flag=True, help="Keep the curves where the app shows them.")
 @click.option("--quick", is_flag=True, help="A few pictures in a few steps: only to see it run.")
 def main(
@@ -174,6 +176,8 @@ def main(
     slow_images: int,
     batch_size: int,
     device: str,
+    compiled: bool,
+    bf16: bool,
     stored: bool,
     quick: bool,
 ) -> None:
@@ -183,6 +187,9 @@ def main(
     judge = load_classifier(find_classifier(name), device)
     ours = Network.open(dataset, PositiveMap.SHIFT, judge, file, device)
     other = additive and Network.open(additive, PositiveMap.EXP, judge, beside(file), device)
+    networks = [ours, other] if other else [ours]
+    for network in networks:
+        hasten(network.checkpoint, compiled, bf16)
     plan = planned(ours, other or None)
     if quick:
         plan = [(network, quickened(method)) for network, method in plan]
@@ -193,8 +200,8 @@ def main(
     with suppress(KeyboardInterrupt):
         carry_out(plan, reference, counts, batch_size)
 
-    print(f"{name}; {hardware(device)}")
-    print("\n".join(network.described() for network in (ours, other) if network))
+    print(f"{name}; {hardware(device, bf16)}")
+    print("\n".join(network.described() for network in networks))
     methods = [(method, network.report) for network, method in plan]
     comparison = Comparison(name, len(judge.config.class_names), methods, ours.report)
     drawn = [count for count in counts if comparison.measured(count)]

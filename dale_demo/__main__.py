@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dale_demo.classifier import Classifier
     from dale_demo.evaluation import Reference
     from dale_demo.hub import Resolved
+    from dale_demo.inception import Inception
     from dale_demo.sampling import SamplingSettings, Watch
 
 Command = Callable[..., None]
@@ -48,6 +49,10 @@ class Several(click.ParamType):
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."
 )
+compile_option = click.option(
+    "--compile/--no-compile", "compiled", default=False, help="Compile the network."
+)
+bf16_option = click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
 dataset_option = click.option(
     "--dataset",
     required=True,
@@ -152,8 +157,8 @@ def cli() -> None:
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
 @click.option("--from", "initial", help="Trained network to start from: a name, folder or Hub id.")
 @device_option
-@click.option("--compile/--no-compile", "compiled", default=False, help="Compile the network.")
-@click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
+@compile_option
+@bf16_option
 def train(
     dataset: str,
     out: str,
@@ -236,8 +241,15 @@ def sample(
 @swept_options(several=True)
 @sampling_options
 @device_option
+@compile_option
+@bf16_option
 @data_root_option
 @click.option("--classifier", help="Folder of a classifier; the bundled one when left out.")
+@click.option(
+    "--inception",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="FILE with Inception's weights: distances in its features, as papers quote them.",
+)
 @click.option(
     "--json",
     "json_file",
@@ -255,8 +267,11 @@ def evaluate(
     num_images: int,
     conditional: bool,
     device: str,
+    compiled: bool,
+    bf16: bool,
     data_root: str | None,
     classifier: str | None,
+    inception: Path | None,
     json_file: Path | None,
     keep: Path | None,
     update_card: bool,
@@ -274,7 +289,8 @@ def evaluate(
     from dale_demo import evaluation
     from dale_demo.card import add_evaluation
     from dale_demo.checkpoint import load_checkpoint
-    from dale_demo.report import Report
+    from dale_demo.inception import load_inception
+    from dale_demo.report import CLASSIFIER, Report
 
     if json_file:
         _check_folder(json_file)
@@ -282,16 +298,20 @@ def evaluate(
     found = _find(checkpoint)
     if update_card and found.commit:
         raise ValueError(f"--update-card writes into a folder; pull {checkpoint} into one first.")
+    if update_card and inception:
+        raise ValueError("Cards hold distances in a classifier's features; use --json instead.")
+    eye = load_inception(inception, _device(device)) if inception else None
     loaded = load_checkpoint(found.folder, _device(device))
+    evaluation.hasten(loaded, compiled, bf16)
     folder = classifier or judges.find_classifier(loaded.config.dataset)
     judge = judges.load_classifier(folder, _device(device))
     judges.check_judge(judge, loaded)
     classes = range(len(loaded.config.class_names)) if conditional else ()
     runs = [_settings(loaded, classes, num_images, **one) for one in _combinations(options)]
-    report = Report.resume(checkpoint, found.folder, json_file)
+    report = Report.resume(checkpoint, found.folder, json_file, eye.name if eye else CLASSIFIER)
     reference = None
     if state.is_main_process:
-        reference = _reference(judge, loaded.config.dataset, data_root, num_images)
+        reference = _reference(judge, eye, loaded.config.dataset, data_root, num_images)
     if reference and not report.floor(num_images):
         report.floors.append(reference.floor(num_images))
     for settings in report.missing(runs):
@@ -398,7 +418,11 @@ def _find(name: str) -> "Resolved":
 
 
 def _reference(
-    judge: "Classifier", dataset: str, data_root: str | None, count: int
+    judge: "Classifier",
+    eye: "Inception | None",
+    dataset: str,
+    data_root: str | None,
+    count: int,
 ) -> "Reference | None":
     """The real pictures of `dataset`; where they are of no use, None and a sentence."""
     from dale_demo.data import DataError, load_split
@@ -408,7 +432,7 @@ def _reference(
     try:
         if count <= NEIGHBOUR:
             raise DataError(f"they need more than {NEIGHBOUR} pictures.")
-        return Reference(judge, *load_split(dataset, data_root))
+        return Reference(judge, *load_split(dataset, data_root), inception=eye)
     except DataError as error:
         click.echo(f"No distances to real pictures: {error}", err=True)
         return None

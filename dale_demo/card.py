@@ -142,9 +142,9 @@ def _replaced(
     return [*(other for other in earlier if other[key] != record[key]), dict(record)]
 
 
-def hardware(device: torch.device | str = "cpu") -> str:
+def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
     """Describe what runs on `device` in one line: the GPU, or the CPU and its cores."""
-    version = f"PyTorch {torch.__version__}"
+    version = f"PyTorch {torch.__version__}" + (", bfloat16" if bf16 else "")
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {version}"
     return f"{_cpu_name()}, {torch.get_num_threads()} of {os.cpu_count()} cores used, {version}"

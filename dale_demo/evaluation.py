@@ -19,6 +19,7 @@ from dale_demo.checkpoint import Checkpoint
 from dale_demo.classifier import Classifier, check_judge, recognise
 from dale_demo.data import Dataset
 from dale_demo.frames import Picture, enlarge, grid, png_bytes
+from dale_demo.inception import Inception
 from dale_demo.sampling import SamplingSettings, Watch, sample_images
 
 Record = dict[str, Any]
@@ -32,24 +33,30 @@ class Reference:
     """Real pictures, as a classifier sees them.
 
     Args:
-        classifier: Lends its features.
+        classifier: Names the classes.
         train: What the network learned from.
         test: What it has not seen; distances are to these.
+        inception: Lends its features; the classifier does where it is None.
     """
 
     classifier: Classifier
     train: Dataset
     test: Dataset
+    inception: Inception | None = None
+
+    def describe(self, images: Tensor) -> Tensor:
+        """The features [N, F] of uint8 pictures [N, C, H, W]."""
+        return (self.inception or self.classifier).describe(images)
 
     @cached_property
     def features(self) -> Tensor:
         """Of the test pictures [M, F]."""
-        return self.classifier.describe(self.test.images)
+        return self.describe(self.test.images)
 
     @cached_property
     def training_features(self) -> Tensor:
         """Of the training pictures [K, F]."""
-        return self.classifier.describe(self.train.images)
+        return self.describe(self.train.images)
 
     def floor(self, count: int, seed: int = 0) -> Record:
         """What `compare` says of `count` training pictures: no model can be expected below it.
@@ -70,7 +77,7 @@ class Reference:
             standard error; "pixel_law"; "imbalance", between the classes seen and wanted (those of
             the test pictures where a label is −1); "nearest_training".
         """
-        features = self.classifier.describe(images)
+        features = self.describe(images)
         precision, recall = metrics.precision_recall(features, self.features)
         classes = len(self.classifier.config.class_names)
         wanted = labels if labels.min() >= 0 else self.test.labels
@@ -90,7 +97,7 @@ class Reference:
         features; a grid [H', W', C]."""
         tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
         _, by_pixels = metrics.nearest(tensors, self.train.images)
-        features = self.classifier.describe(tensors)
+        features = self.describe(tensors)
         _, by_features = metrics.nearest(features, self.training_features)
         found = self.train.images[torch.cat([by_pixels, by_features])].permute(0, 2, 3, 1)
         return grid(np.concatenate([images, found.numpy()]), columns=len(images))
@@ -134,6 +141,19 @@ def sample(
     return images, time.perf_counter() - began
 
 
+def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:
+    """Make a network quicker for a long run, where that pays.
+
+    Args:
+        compiled: Compile the U-Net, which takes half a minute and on a CPU a C++ compiler.
+        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves ln x₀ by some
+            thousandths: far less than a grey level.
+    """
+    checkpoint.model.bf16 = bf16
+    if compiled:
+        checkpoint.model.unet.compile()
+
+
 def measure(
     checkpoint: Checkpoint,
     classifier: Classifier,
@@ -166,7 +186,7 @@ def measure(
         "settings": described(settings),
         "calls": settings.network_calls,
         "seconds": round(seconds, 2),
-        "hardware": hardware(checkpoint.model.class_averages.device),
+        "hardware": hardware(checkpoint.model.class_averages.device, checkpoint.model.bf16),
         "classifier": {
             "dataset": classifier.config.dataset,
             "test_accuracy": classifier.config.metrics.get("test_accuracy"),

@@ -76,6 +76,8 @@ class Denoiser(nn.Module):
     Buffers keep what the starts of sampling are made from: `class_averages`
     [num_classes, C, H, W], the mean positive picture of each class, and `log_means` and `log_stds`
     [num_classes + 1, C, H, W], those of ln x₀ at each pixel, by label, the null label last.
+
+    The U-Net runs in bfloat16 on a GPU, and on a CPU where `bf16` is set.
     """
 
     class_averages: Tensor
@@ -86,6 +88,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.config = config
         self.unet = UNet(config)
+        self.bf16 = False
         averages = torch.zeros(config.num_classes, *config.image_shape)
         self.register_buffer("class_averages", averages)
         for name in ("log_means", "log_stds"):
@@ -116,7 +119,7 @@ class Denoiser(nn.Module):
         wide = expand_as(s, u)
         total = torch.sqrt(wide**2 + s_d**2)
         centred = u - mean
-        with torch.autocast("cuda", torch.bfloat16, enabled=u.is_cuda):
+        with torch.autocast(u.device.type, torch.bfloat16, enabled=u.is_cuda or self.bf16):
             residual = self.unet((centred / total).float(), (s.log() / 4).float(), labels)
         d = mean + (s_d / total) ** 2 * centred + wide * s_d / total * residual.float()
         return d.float()

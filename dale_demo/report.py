@@ -12,6 +12,9 @@ from dale_demo.checkpoint import WEIGHTS_FILE, write_atomically
 from dale_demo.evaluation import Record, described
 from dale_demo.sampling import SamplingSettings
 
+CLASSIFIER = "a classifier"
+"""Whose features distances are taken in, unless another network's are asked for."""
+
 
 @dataclass
 class Report:
@@ -20,31 +23,40 @@ class Report:
     Args:
         checkpoint: Name or folder of the network, as it was asked for.
         weights: SHA-256 of its weights.
+        features: Whose features the distances are taken in.
         floors: What as many real pictures get; one for each number of pictures.
         evaluations: As `evaluation.evaluate` returns them.
     """
 
     checkpoint: str
     weights: str
+    features: str = CLASSIFIER
     floors: list[Record] = field(default_factory=list)
     evaluations: list[Record] = field(default_factory=list)
 
     @classmethod
-    def resume(cls, checkpoint: str, folder: Path, file: Path | None) -> "Report":
+    def resume(
+        cls, checkpoint: str, folder: Path, file: Path | None, features: str = CLASSIFIER
+    ) -> "Report":
         """The report in `file` to be continued, or an empty one.
 
         Raises:
-            ValueError: The file holds something else, or the report of other weights.
+            ValueError: The file holds something else, or the report of other weights or features.
         """
         weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         if file is None or not file.exists():
-            return cls(checkpoint, weights)
+            return cls(checkpoint, weights, features)
         try:
             report = cls(**json.loads(file.read_text()))
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file} holds no report; name another file.") from error
         if report.weights != weights:
             raise ValueError(f"{file} is the report of another network; name another file.")
+        if report.features != features:
+            raise ValueError(
+                f"{file} holds distances in the features of {report.features}, not of {features}; "
+                "name another file."
+            )
         return report
 
     def missing(self, runs: Iterable[SamplingSettings]) -> list[SamplingSettings]:
@@ -66,5 +78,6 @@ class Report:
         write_atomically(file, (text + "\n").encode())
 
     def to_markdown(self) -> str:
-        """A table of the evaluations with their floors."""
-        return quality_table(self.evaluations, {"floors": self.floors})
+        """A table of the evaluations with their floors, and whose features it rests on."""
+        rows = quality_table(self.evaluations, {"floors": self.floors})
+        return f"Distances in the features of {self.features}.\n\n{rows}"

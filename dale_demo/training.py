@@ -254,7 +254,7 @@ class _Run:
         optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
         prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.network = torch.compile(prepared) if compiled else prepared
-        self.bf16 = bf16
+        self.model.bf16 = bf16
         self.total_steps = math.ceil(config.images / config.batch_size)
 
     @property
@@ -282,7 +282,7 @@ class _Run:
         x0, labels, t, z = self._batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
-        score = from_denoiser(lambda u, s: self._denoise(u, s, labels), paper.PROCESS)
+        score = from_denoiser(lambda u, s: self.network(u, s, labels), paper.PROCESS)
         s_d = self.model.config.log_std
         loss = m_dsm(score, paper.PROCESS, x0, t, z, "preconditioned", s_d).mean()
         self.accelerator.backward(loss)
@@ -290,10 +290,6 @@ class _Run:
         self.optimizer.zero_grad()
         self.ema.update_parameters(self.model)
         return loss.detach()
-
-    def _denoise(self, u: Tensor, noise_level: Tensor, labels: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.bf16):
-            return self.network(u, noise_level, labels)
 
     def _batch(self, step: int) -> list[Tensor]:
         """This process's rows of the global batch of `step`: x₀, labels, t, z."""

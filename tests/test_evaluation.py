@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from tiny_network import save_tiny
 
 from dale_demo import classifier, evaluation, metrics
-from dale_demo.checkpoint import load_checkpoint
+from dale_demo.checkpoint import find_checkpoint, load_checkpoint
 from dale_demo.data import Dataset
 from dale_demo.evaluation import Reference
 from dale_demo.report import Report
@@ -33,6 +34,11 @@ def real(count: int, seed: int) -> Dataset:
 @pytest.fixture
 def network(tmp_path):
     return load_checkpoint(save_tiny(tmp_path / "net"))
+
+
+def hastened(network, compiled=False, bf16=False):
+    evaluation.hasten(network, compiled, bf16)
+    return network
 
 
 @pytest.fixture
@@ -62,6 +68,32 @@ def test_an_evaluation_reports_what_was_measured(network, judge, reference):
     features, test = judge.describe(pictures), judge.describe(reference.test.images)
     assert record["frechet"]["value"] == metrics.frechet_distance(features, test)
     assert record["precision"]["value"] == metrics.precision_recall(features, test)[0].value
+
+
+def test_a_hastened_network_draws_nearly_the_same():
+    settings = SamplingSettings(steps=5, labels=cycle_labels(range(10), 10))
+    exact, narrow = (
+        evaluation.sample(hastened(load_checkpoint(find_checkpoint("mnist")), bf16=bf16), settings)
+        for bf16 in (False, True)
+    )
+    errors = np.abs(exact[0].astype(int) - narrow[0])
+    assert errors.max() > 0, "bfloat16 rounds"
+    assert errors.mean() < 0.5, "by less than half a grey level"
+
+
+def test_a_record_says_that_its_network_was_hastened(network, judge):
+    images, seconds = evaluation.sample(network, SETTINGS)
+    for bf16 in (False, True):
+        record = evaluation.measure(hastened(network, bf16=bf16), judge, SETTINGS, images, seconds)
+        assert ("bfloat16" in record["hardware"]) == bf16
+
+
+@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
+def test_a_compiled_network_draws_the_same(network):
+    plain, _ = evaluation.sample(network, SETTINGS)
+    compiled, _ = evaluation.sample(hastened(network, compiled=True), SETTINGS)
+    assert network.model.unet._compiled_call_impl is not None
+    assert np.abs(plain.astype(int) - compiled).max() <= 1
 
 
 def test_without_classes_the_balance_is_that_of_the_test_pictures(network, judge, reference):
@@ -129,6 +161,8 @@ def test_a_report_goes_on_where_it_stopped(network, judge, tmp_path):
     other = save_tiny(tmp_path / "other", channels=3)
     with pytest.raises(ValueError, match="report of another network"):
         Report.resume("other", other, file)
+    with pytest.raises(ValueError, match="features of a classifier, not of Inception"):
+        Report.resume("net", folder, file, "Inception")
     file.write_text("[]")
     with pytest.raises(ValueError, match="holds no report"):
         Report.resume("net", folder, file)
@@ -138,7 +172,7 @@ WORKER = """
 import sys
 import numpy as np
 from accelerate import PartialState
-from dale_demo.checkpoint import load_checkpoint
+from dale_demo.checkpoint import find_checkpoint, load_checkpoint
 from dale_demo.evaluation import sample
 from dale_demo.sampling import SamplingSettings
 
