@@ -59,7 +59,7 @@ def model_card_data(config: CheckpointConfig) -> "ModelCardData":
     ]
     measured: dict[str, Any] = {}
     if results:
-        name = f"Multiplicative diffusion on {TORCHVISION_SETS.get(config.dataset, config.dataset)}"
+        name = f"{_kind(config)} on {TORCHVISION_SETS.get(config.dataset, config.dataset)}"
         measured = {"metrics": ["accuracy"], "model_name": name, "eval_results": results}
     return _card_data(config.dataset, GENERATION, ["diffusion", "dales-law"], **measured)
 
@@ -234,9 +234,13 @@ def _eval_result(dataset: str, record: Mapping[str, Any]) -> "EvalResult":
     )
 
 
+def _kind(config: CheckpointConfig) -> str:
+    return f"{'Additive' if config.positive_map is PositiveMap.EXP else 'Multiplicative'} diffusion"
+
+
 def _description(config: CheckpointConfig) -> str:
     return (
-        f"# Multiplicative diffusion on {_title(config.dataset)}\n\n"
+        f"# {_kind(config)} on {_title(config.dataset)}\n\n"
         "A score network for generative modelling by multiplication: data are positive, noise is "
         "log-normal (geometric Brownian motion), and every sampling step multiplies, so that no "
         "value ever changes sign, as synapses under Dale's law. The method is that of "
@@ -395,8 +399,8 @@ def distances(record: Mapping[str, Any]) -> Iterator[str]:
 
 
 _ADDITIVE = (
-    " Here, for comparison, ln x₀ is the pixel itself, which makes it ordinary additive diffusion "
-    "on raw pixels."
+    "\n\n**This one is the baseline to compare with:** its data are x₀ = e^pixel, so that ln x₀ is "
+    "the pixel itself, and all of it is ordinary additive diffusion on raw pixels."
 )
 
 _ABOUT_QUALITY = """\

@@ -58,15 +58,18 @@ class Reference:
         """Of the training pictures [K, F]."""
         return self.describe(self.train.images)
 
+    def some_training(self, count: int, seed: int = 0) -> Dataset:
+        """Training pictures drawn at random, at most `count`."""
+        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
+        return self.train[order[:count]]
+
     def floor(self, count: int, seed: int = 0) -> Record:
         """What `compare` says of `count` training pictures: no model can be expected below it.
 
         The distance to the nearest training picture is that of the test pictures.
         """
-        order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
-        rows = order[:count]
-        images = self.train.images[rows]
-        record = self.compare(images, self.train.labels[rows])
+        some = self.some_training(count, seed)
+        record = self.compare(some.images, some.labels)
         return record | {"nearest_training": self.nearest_training(self.test.images[:count])}
 
     def compare(self, images: Tensor, labels: Tensor) -> Record:

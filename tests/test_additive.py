@@ -8,7 +8,8 @@ import pytest
 import torch
 from tiny_network import save_tiny
 
-from dale_demo.checkpoint import Checkpoint, load_checkpoint
+from dale_demo.card import model_card
+from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_config
 from dale_demo.data import PositiveMap
 from dale_demo.paper import PROCESS
 from dale_demo.process import LogNormal, Noise
@@ -112,6 +113,27 @@ def test_training_is_that_of_additive_diffusion(pictures, tmp_path):
     loaded = load_checkpoint(tmp_path / "net").config
     assert loaded.positive_map is PositiveMap.EXP
     assert loaded.data_law.log_mean == pytest.approx((pictures.images / 255).mean().item())
+
+
+def test_the_bundled_baseline_is_ours_but_for_the_map():
+    """And its card says what it is."""
+    folder = find_checkpoint("mnist").parent / "baselines" / "mnist"
+    baseline, ours = load_config(folder), load_config(find_checkpoint("mnist"))
+    assert baseline.positive_map is PositiveMap.EXP
+    law = {"log_mean": ours.data_law.log_mean, "log_std": ours.data_law.log_std}
+    assert replace(baseline.network, **law) == ours.network
+    first = ours.training
+    while first.get("before"):
+        first = first["before"]
+    same, other = first["command"].split(), baseline.training["command"].split()
+    assert [word for word in other if word not in same] == [
+        "--map",
+        "exp",
+        "checkpoints/baselines/mnist",
+    ]
+    assert (folder / "README.md").read_text() == model_card(baseline)
+    assert "# Additive diffusion on MNIST" in model_card(baseline)
+    assert "# Multiplicative diffusion on MNIST" in model_card(ours)
 
 
 def test_the_papers_start_is_only_for_the_papers_map(pictures):

@@ -12,6 +12,7 @@ from test_data import write_idx
 from tiny_network import save_tiny
 
 import benchmarks.quality as benchmark
+from benchmarks import levels
 from dale_demo import checkpoint, classifier, metrics, paper, quality
 from dale_demo.data import CLASS_NAMES, Dataset, PositiveMap
 from dale_demo.evaluation import described
@@ -144,8 +145,8 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def invoke(*arguments):
-    return CliRunner().invoke(benchmark.main, list(map(str, arguments)), catch_exceptions=False)
+def invoke(*arguments, command=benchmark.main):
+    return CliRunner().invoke(command, list(map(str, arguments)), catch_exceptions=False)
 
 
 def test_the_whole_comparison_in_small(place, monkeypatch):
@@ -206,6 +207,17 @@ def test_first_pictures_of_many_are_measured_as_few_are(place):
         records[name] = network.report.evaluations[-1]
     for measure in ("settings", "frechet", "precision", "pixel_law", "class_accuracy"):
         assert records["both"][measure] == records["few"][measure]
+
+
+def test_the_loss_of_quality_by_noise_level(place, monkeypatch):
+    """A walk from almost no noise changes nothing, and so has the floor's distances."""
+    monkeypatch.setattr(levels, "LEVELS", (0.0021, 2.0))
+    options = ("--num-images", 12, "--steps", 2, "--batch-size", 5)
+    printed = invoke(*options, command=levels.main).stdout
+    rows = [row.split("|")[2:] for row in printed.splitlines() if row.startswith("| ")][2:]
+    near, far, floor = rows
+    assert near[0] == floor[0]
+    assert far[0] != floor[0]
 
 
 def test_a_network_of_the_other_map_is_refused(place):
