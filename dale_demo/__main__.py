@@ -73,7 +73,12 @@ checkpoint_option = click.option(
 
 SWEPT: dict[str, tuple[click.ParamType, str]] = {
     "sampler": (
-        click.Choice(["dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep"]),
+        click.Choice(
+            [
+                *("dale-langevin", "unconstrained", "probability-flow"),
+                *("bridge", "multistep", "multistep-bridge"),
+            ]
+        ),
         "Rule that takes a step.  [wide: probability-flow]",
     ),
     "steps": (click.INT, "Intervals of the time grid.  [wide: 20]"),

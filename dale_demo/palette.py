@@ -19,6 +19,7 @@ SAMPLERS = {
     "probability-flow": ESTIMATE,
     "bridge": EXPONENTIATED,
     "multistep": CONSTRAINED,
+    "multistep-bridge": STATE,
 }
 """Where samplers are compared, and nothing else is drawn."""
 

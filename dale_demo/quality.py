@@ -18,13 +18,14 @@ from dale_demo.trade_off import LINES, Kind, Point, TradeOff
 
 CALLS = (10, 20, 50)
 """Network calls for one picture, about which every sampler is measured from noise level 8."""
-OURS: tuple[SamplerName, ...] = ("multistep", "bridge", "probability-flow", "dale-langevin")
-ADDITIVE: tuple[SamplerName, ...] = ("multistep", "bridge", "probability-flow")
+ADDITIVE: tuple[SamplerName, ...] = ("multistep", "bridge", "multistep-bridge", "probability-flow")
+OURS: tuple[SamplerName, ...] = (*ADDITIVE, "dale-langevin")
 STARTS: tuple[StartName, ...] = ("fitted", "class-averaged")
 
 SAMPLER_NAMES: dict[SamplerName, str] = {
     "multistep": "multistep (DPM-Solver++)",
     "bridge": "bridge",
+    "multistep-bridge": "multistep bridge (SDE-DPM-Solver++)",
     "probability-flow": "probability flow (Heun)",
     "dale-langevin": "Dale–Langevin",
     "unconstrained": "unconstrained",
@@ -73,7 +74,7 @@ def our_methods() -> list[Method]:
 
 
 def additive_methods() -> list[Method]:
-    """The same for a network of raw pixels: DPM-Solver++, ancestral sampling and EDM's Heun."""
+    """The same for a network of raw pixels: DPM-Solver++, ancestral sampling, EDM's Heun."""
     return [Method("additive", _within(sampler, calls)) for sampler in ADDITIVE for calls in CALLS]
 
 

@@ -1,4 +1,4 @@
-"""Five reverse-time samplers with one signature, as generators of `Step`.
+"""Six reverse-time samplers with one signature, as generators of `Step`.
 
 Every sampler walks a falling grid T = t₀ > t₁ > … > t_N = 0 and holds the state in logarithms,
 as sign(x) and ln|x|, so that nothing overflows at any noise level. They differ only in the rule
@@ -17,7 +17,9 @@ from torch import Tensor
 from dale_demo.process import GeometricBrownianMotion
 from dale_demo.score import Score
 
-SamplerName = Literal["dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep"]
+SamplerName = Literal[
+    "dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep", "multistep-bridge"
+]
 NoiseSource = Callable[[], Tensor]
 LogFactor = tuple[Tensor, Tensor | None]
 """What a Langevin step multiplies by: ln|factor| and, where it can be negative, its sign."""
@@ -178,10 +180,7 @@ def bridge(
     walk = _Walk(score, x, process, grid)
     while not walk.finished:
         yield (step := walk.look())
-        s, s_next = walk.levels
-        kept = (s_next / s) ** 2
-        u = step.estimate + kept * (walk.u - step.estimate)
-        walk.advance(u + s_next * (1 - kept) ** 0.5 * noise() if s_next > 0 else u)
+        walk.cross(step.estimate, noise)
     yield walk.last()
 
 
@@ -196,21 +195,35 @@ def multistep(
 ) -> Iterator[Step]:
     """DPM-Solver++(2M) (Lu et al. 2022) in u: second order with one call a step, deterministic.
 
-    With λ = −ln s, η = λ' − λ and r = η_previous / η,
-    u' = (s'/s) u + (1 − e^{−η}) (D + (D − D_previous) / (2r)); the last interval is u = D.
+    u' = D̃ + (s'/s)(u − D̃), with D̃ = D + (D − D_previous) / (2r), where λ = −ln s, η = λ' − λ and
+    r = η_previous / η; the last interval is u = D.
     """
     walk = _Walk(score, x, process, grid)
-    before: tuple[Tensor, float] | None = None
     while not walk.finished:
         yield (step := walk.look())
         s, s_next = walk.levels
-        target = step.estimate
-        if before is not None and s_next > 0:
-            d_before, s_before = before
-            r = math.log(s_before / s) / math.log(s / s_next)
-            target = target + (target - d_before) / (2 * r)
-        before = step.estimate, s
+        target = walk.extrapolate(step.estimate)
         walk.advance(target + (s_next / s) * (walk.u - target))
+    yield walk.last()
+
+
+@torch.inference_mode()
+def multistep_bridge(
+    score: Score,
+    x: Tensor,
+    process: GeometricBrownianMotion,
+    grid: Tensor,
+    *,
+    noise: NoiseSource,
+) -> Iterator[Step]:
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022) in u: a bridge of second order, towards exp(D̃).
+
+    u' = D̃ + (s'²/s²)(u − D̃) + s' √(1 − s'²/s²) z, with D̃ as in `multistep`.
+    """
+    walk = _Walk(score, x, process, grid)
+    while not walk.finished:
+        yield (step := walk.look())
+        walk.cross(walk.extrapolate(step.estimate), noise)
     yield walk.last()
 
 
@@ -220,6 +233,7 @@ SAMPLERS: dict[SamplerName, Sampler] = {
     "probability-flow": probability_flow,
     "bridge": bridge,
     "multistep": multistep,
+    "multistep-bridge": multistep_bridge,
 }
 LANGEVIN: tuple[SamplerName, ...] = ("dale-langevin", "unconstrained")
 
@@ -277,6 +291,7 @@ class _Walk:
         self._sign, self._y = x.sign().double(), x.double().abs().log()
         self._crossings = torch.zeros(len(x), dtype=torch.int64, device=x.device)
         self._calls = 0
+        self._before: tuple[Tensor, float] | None = None
         self.steps = len(grid) - 1
         self.index = 0
 
@@ -331,6 +346,23 @@ class _Walk:
         """Go to the next time with ln|x| = u + m(t)."""
         self.index += 1
         self.u = u
+
+    def extrapolate(self, estimate: Tensor) -> Tensor:
+        """D̃, what `multistep` steps towards: D itself in the first interval and in the last."""
+        (s, s_next), before = self.levels, self._before
+        self._before = estimate, s
+        if before is None or s_next == 0:
+            return estimate
+        d_before, s_before = before
+        r = math.log(s_before / s) / math.log(s / s_next)
+        return estimate + (estimate - d_before) / (2 * r)
+
+    def cross(self, target: Tensor, noise: NoiseSource) -> None:
+        """Go to the next time by the bridge from u to `target`, which it would reach at t = 0."""
+        s, s_next = self.levels
+        kept = (s_next / s) ** 2
+        u = target + kept * (self.u - target)
+        self.advance(u + s_next * (1 - kept) ** 0.5 * noise() if s_next > 0 else u)
 
     def multiply(self, log_factor: Tensor, sign: Tensor | None) -> None:
         """x ← x ∘ factor at the present time, counting the signs that change."""

@@ -45,7 +45,7 @@ def sigmas(top: float) -> list[float]:
     return [*(top ** (1 / rho) + ramp * (low ** (1 / rho) - top ** (1 / rho))) ** rho, 0.0]
 
 
-def edm_heun(network, x, levels):
+def edm_heun(network, x, levels, noise):
     """Algorithm 1 of Karras et al. (2022), without churn."""
     for now, later in pairwise(levels):
         slope = (x - edm_denoiser(network, x, now)) / now
@@ -57,7 +57,7 @@ def edm_heun(network, x, levels):
     return x
 
 
-def dpm_solver(network, x, levels):
+def dpm_solver(network, x, levels, noise):
     """DPM-Solver++(2M) of Lu et al. (2022, algorithm 2) with α = 1, and D at last."""
     before, h_before = None, None
     for now, later in pairwise(levels):
@@ -71,19 +71,40 @@ def dpm_solver(network, x, levels):
     return x
 
 
+def sde_dpm_solver(network, x, levels, noise):
+    """SDE-DPM-Solver++(2M) of Lu et al. (2022, appendix) with α = 1, and D at last."""
+    before, h_before = None, None
+    for now, later in pairwise(levels):
+        d = edm_denoiser(network, x, now)
+        if later == 0:
+            return d
+        h = np.log(now / later)
+        change = 0 if before is None else (d - before) / (h_before / h)
+        new = -np.expm1(-2 * h)
+        x = later / now * np.exp(-h) * x + new * d + new / 2 * change + later * new**0.5 * noise()
+        before, h_before = d, h
+    return x
+
+
 @torch.inference_mode()
 @pytest.mark.parametrize(
-    ("sampler", "additive"), [("probability-flow", edm_heun), ("multistep", dpm_solver)]
+    ("sampler", "additive"),
+    [
+        ("probability-flow", edm_heun),
+        ("multistep", dpm_solver),
+        ("multistep-bridge", sde_dpm_solver),
+    ],
 )
 def test_samplers_are_those_of_additive_diffusion(network, sampler, additive):
     settings = SamplingSettings(sampler=sampler, steps=STEPS, labels=LABELS, seed=3)
     images = sample_images(network, settings, batch_size=4)
     model, levels = network.model, sigmas(settings.noise_level)
-    z = Noise(3, range(4), (1, 8, 8))()
+    noise = Noise(3, range(4), (1, 8, 8))
+    z = noise()
     rows = list(LABELS)  # the last moments are those of the null label
     spread = torch.hypot(model.log_stds[rows].double(), torch.tensor(levels[0]))
     start = model.log_means[rows].double() + spread * z
-    pixels = additive(network, start, levels).clamp(0, 1) * 255
+    pixels = additive(network, start, levels, noise).clamp(0, 1) * 255
     expected = pixels.permute(0, 2, 3, 1).numpy()
     assert np.ptp(expected) > 100
     np.testing.assert_allclose(images, expected, atol=0.51)

@@ -1,4 +1,4 @@
-"""The five samplers, against closed forms, independent integrators and counted calls.
+"""The six samplers, against closed forms, independent integrators and counted calls.
 
 For log-normal data every sampler but the unconstrained one maps ln x affinely, so its law in each
 frame is known exactly from its response to unit inputs: convergence is measured without sampling.
@@ -90,6 +90,7 @@ def orders(errors):
         ("probability-flow", karras_grid(PROCESS, 40), 0.001),
         ("bridge", karras_grid(PROCESS, 400), 0.005),
         ("multistep", karras_grid(PROCESS, 60), 0.001),
+        ("multistep-bridge", karras_grid(PROCESS, 60), 0.001),
     ],
 )
 def test_affine_samplers_recover_the_log_normal_law(name, grid, tolerance):
@@ -140,6 +141,7 @@ def bump_score(process):
         ("probability-flow", 8.0, "karras", 20, 0.02),
         ("bridge", 8.0, "karras", 40, 0.02),
         ("multistep", 8.0, "karras", 40, 0.02),
+        ("multistep-bridge", 8.0, "karras", 40, 0.02),
     ],
 )
 def test_samplers_recover_two_bumps(name, sigma, grid, steps, error, generator):
@@ -175,7 +177,9 @@ def test_dale_langevin_converges_at_first_order(options):
     assert orders([abs(variance - 0.16) for _, variance in laws]) == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize(("name", "order"), [("bridge", 1), ("probability-flow", 2)])
+@pytest.mark.parametrize(
+    ("name", "order"), [("bridge", 1), ("probability-flow", 2), ("multistep-bridge", 2)]
+)
 def test_variance_at_the_smallest_noise_converges(name, order):
     errors = [
         abs(exact_laws(name, PROCESS, DATA, karras_grid(PROCESS, n, 0.02))[-2][1] - 0.1604)

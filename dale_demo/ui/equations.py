@@ -19,6 +19,9 @@ EQUATIONS: dict[str, str] = {
     r" \qquad x' = \exp(u' + m(t'))",
     "multistep": r"u' = \frac{s'}{s}\,u + (1 - e^{-\eta})\Big(D + \frac{D - D_-}{2r}\Big),"
     r" \qquad x' = \exp(u' + m(t'))",
+    "multistep-bridge": r"\tilde D = D + \frac{D - D_-}{2r}, \qquad"
+    r" u' = \tilde D + \frac{s'^2}{s^2}\,(u - \tilde D) + s'\sqrt{1 - s'^2/s^2}\; z,"
+    r" \qquad x' = \exp(u' + m(t'))",
 }
 
 
