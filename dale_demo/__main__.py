@@ -197,6 +197,7 @@ def train(
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
+    _part()
 
 
 @cli.command()
@@ -334,6 +335,7 @@ def evaluate(
             add_evaluation(found.folder, record, report.floor(num_images))
     if state.is_main_process:
         click.echo(report.to_markdown())
+    _part()
 
 
 @cli.command("train-classifier")
@@ -396,6 +398,13 @@ def _device(name: str) -> "torch.device":
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("No CUDA device was found; use --device cpu.")
     return torch.device(name)
+
+
+def _part() -> None:
+    """Take leave of other processes: one that just ends may abort, its threads still at work."""
+    from accelerate import PartialState
+
+    PartialState().destroy_process_group()
 
 
 def _notes(device: str) -> dict[str, Any]:

@@ -23,16 +23,16 @@ class Report:
     Args:
         checkpoint: Name or folder of the network, as it was asked for.
         weights: SHA-256 of its weights.
-        features: Whose features the distances are taken in.
         floors: What as many real pictures get; one for each number of pictures.
         evaluations: As `evaluation.evaluate` returns them.
+        features: Whose features the distances are taken in.
     """
 
     checkpoint: str
     weights: str
-    features: str = CLASSIFIER
     floors: list[Record] = field(default_factory=list)
     evaluations: list[Record] = field(default_factory=list)
+    features: str = CLASSIFIER
 
     @classmethod
     def resume(
@@ -45,7 +45,7 @@ class Report:
         """
         weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         if file is None or not file.exists():
-            return cls(checkpoint, weights, features)
+            return cls(checkpoint, weights, features=features)
         try:
             report = cls(**json.loads(file.read_text()))
         except (ValueError, TypeError) as error:

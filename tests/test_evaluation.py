@@ -180,6 +180,7 @@ state = PartialState(cpu=True)
 settings = SamplingSettings(steps=3, labels=(0, 1, 2, 0, 1, 2, 0, 1), guidance=2.0)
 images, _ = sample(load_checkpoint(sys.argv[1]), settings, batch_size=2)
 np.save(f"{sys.argv[2]}-{state.process_index}-of-{state.num_processes}", images)
+state.destroy_process_group()
 """
 
 

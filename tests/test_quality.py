@@ -210,14 +210,15 @@ def test_first_pictures_of_many_are_measured_as_few_are(place):
 
 
 def test_the_loss_of_quality_by_noise_level(place, monkeypatch):
-    """A walk from almost no noise changes nothing, and so has the floor's distances."""
+    """A walk from almost no noise returns the training pictures that it began with."""
     monkeypatch.setattr(levels, "LEVELS", (0.0021, 2.0))
     options = ("--num-images", 12, "--steps", 2, "--batch-size", 5)
     printed = invoke(*options, command=levels.main).stdout
-    rows = [row.split("|")[2:] for row in printed.splitlines() if row.startswith("| ")][2:]
-    near, far, floor = rows
-    assert near[0] == floor[0]
-    assert far[0] != floor[0]
+    rows = [row.split("|") for row in printed.splitlines() if row.startswith("| ")][2:]
+    assert [row[1].strip() for row in rows] == ["0.0021", "2", "not noised"]
+    near, far, _ = (float(row[-2].split()[0]) for row in rows)  # to the nearest training picture
+    assert near < 0.1
+    assert far > 1
 
 
 def test_a_network_of_the_other_map_is_refused(place):

@@ -62,7 +62,7 @@ def test_the_figure_against_seconds():
 
 
 def test_colours_are_one_for_each_sampler():
-    assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 5
+    assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 6
 
 
 def tree(curve: TradeOff, against="calls") -> ElementTree.Element:
