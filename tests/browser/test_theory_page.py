@@ -31,7 +31,13 @@ def visit(page: Page, address: str) -> Page:
 def dig(page: Page, step: int, depth: str) -> None:
     """Choose the depth of a step, counted from 0."""
     groups = page.get_by_test_id("stMain").get_by_test_id("stButtonGroup")
-    groups.nth(step).get_by_role("radio", name=depth).click()
+    radio = groups.nth(step).get_by_role("radio", name=depth)
+    radio.click()
+    try:
+        expect(radio).to_be_checked(timeout=5000)
+    except AssertionError:  # a click that falls into a rerun is lost; a person clicks again
+        radio.click()
+        expect(radio).to_be_checked()
 
 
 def test_pictures_depths_and_numbers(address, page):
