@@ -149,8 +149,8 @@ def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:
 
     Args:
         compiled: Compile the U-Net, which takes half a minute and on a CPU a C++ compiler.
-        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves ln x₀ by some
-            thousandths: far less than a grey level.
+        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves D by a small
+            part of a grey level in root mean square, by one or two at worst.
     """
     checkpoint.model.bf16 = bf16
     if compiled:
