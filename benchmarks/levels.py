@@ -10,7 +10,7 @@ them.
 """
 
 import os
-from typing import Literal, get_args
+from typing import get_args
 
 import click
 import torch
@@ -23,7 +23,7 @@ from dale_demo.classifier import find_classifier, load_classifier
 from dale_demo.data import Dataset, load_split
 from dale_demo.evaluation import Reference, hasten
 from dale_demo.process import Noise
-from dale_demo.restoration import DrawerName, noise, reverse, until
+from dale_demo.restoration import DrawerName, WalkerName, noise, reverse, until
 from dale_demo.tables import table
 
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 2.0, 8.0)
@@ -35,7 +35,7 @@ def there_and_back(
     network: Checkpoint,
     pictures: Dataset,
     noise_level: float,
-    sampler: Literal["probability-flow"] | DrawerName,
+    sampler: WalkerName,
     steps: int,
     batch_size: int,
 ) -> Tensor:
@@ -63,7 +63,7 @@ def there_and_back(
 def main(
     checkpoint: str,
     num_images: int,
-    sampler: Literal["probability-flow"] | DrawerName,
+    sampler: WalkerName,
     steps: int,
     batch_size: int,
     device: str,

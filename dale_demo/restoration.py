@@ -30,6 +30,8 @@ Watch = Callable[[Step], object]
 
 DrawerName = Literal["dale-langevin", "bridge"]
 """The samplers that draw from the posterior: both are stochastic and keep every sign."""
+WalkerName = Literal["probability-flow"] | DrawerName
+"""Those that walk back from a noised picture."""
 
 START_LEVEL = 8.0
 """Noise level from which holes are filled: nothing of a picture is left there."""
@@ -131,7 +133,7 @@ def tweedie(score: Score, x: Tensor, process: GeometricBrownianMotion) -> Tensor
 
 
 def reverse(
-    sampler: Literal["probability-flow"] | DrawerName,
+    sampler: WalkerName,
     score: Score,
     x: Tensor,
     process: GeometricBrownianMotion,
@@ -177,7 +179,7 @@ def restore(
     copies = x.repeat_interleave(settings.draws, 0)
     source = Noise(settings.seed, range(count, count + len(copies)), shape, device)
 
-    def walk(sampler: Literal["probability-flow"] | DrawerName, start: Tensor) -> Array:
+    def walk(sampler: WalkerName, start: Tensor) -> Array:
         return intensity(reverse(sampler, score, start, process, settings.steps, source, watch))
 
     return Restoration(

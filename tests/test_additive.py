@@ -1,6 +1,7 @@
 """Under x = e^pixel the whole program is additive diffusion on raw pixels, written out here."""
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -57,8 +58,8 @@ def edm_heun(network, x, levels, noise):
     return x
 
 
-def dpm_solver(network, x, levels, noise):
-    """DPM-Solver++(2M) of Lu et al. (2022, algorithm 2) with α = 1, and D at last."""
+def dpm_solver(network, x, levels, noise, stochastic=False):
+    """DPM-Solver++(2M) or SDE-DPM-Solver++(2M) of Lu et al. (2022) with α = 1, and D at last."""
     before, h_before = None, None
     for now, later in pairwise(levels):
         d = edm_denoiser(network, x, now)
@@ -66,22 +67,11 @@ def dpm_solver(network, x, levels, noise):
             return d
         h = np.log(now / later)
         mixed = d if before is None else d + h / (2 * h_before) * (d - before)
-        x = later / now * x - np.expm1(-h) * mixed
-        before, h_before = d, h
-    return x
-
-
-def sde_dpm_solver(network, x, levels, noise):
-    """SDE-DPM-Solver++(2M) of Lu et al. (2022, appendix) with α = 1, and D at last."""
-    before, h_before = None, None
-    for now, later in pairwise(levels):
-        d = edm_denoiser(network, x, now)
-        if later == 0:
-            return d
-        h = np.log(now / later)
-        change = 0 if before is None else (d - before) / (h_before / h)
-        new = -np.expm1(-2 * h)
-        x = later / now * np.exp(-h) * x + new * d + new / 2 * change + later * new**0.5 * noise()
+        if stochastic:
+            new = -np.expm1(-2 * h)
+            x = later / now * np.exp(-h) * x + new * mixed + later * new**0.5 * noise()
+        else:
+            x = later / now * x - np.expm1(-h) * mixed
         before, h_before = d, h
     return x
 
@@ -92,7 +82,7 @@ def sde_dpm_solver(network, x, levels, noise):
     [
         ("probability-flow", edm_heun),
         ("multistep", dpm_solver),
-        ("multistep-bridge", sde_dpm_solver),
+        ("multistep-bridge", partial(dpm_solver, stochastic=True)),
     ],
 )
 def test_samplers_are_those_of_additive_diffusion(network, sampler, additive):

@@ -172,7 +172,7 @@ WORKER = """
 import sys
 import numpy as np
 from accelerate import PartialState
-from dale_demo.checkpoint import find_checkpoint, load_checkpoint
+from dale_demo.checkpoint import load_checkpoint
 from dale_demo.evaluation import sample
 from dale_demo.sampling import SamplingSettings
 
