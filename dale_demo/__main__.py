@@ -179,6 +179,7 @@ def train(
     from tqdm import tqdm
 
     from dale_demo import data, training
+    from dale_demo.processes import leave
 
     config = training.TrainingConfig(**settings)
     notes = _notes(device)
@@ -197,7 +198,7 @@ def train(
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
-    _part()
+    leave()
 
 
 @cli.command()
@@ -296,6 +297,7 @@ def evaluate(
     from dale_demo.card import add_evaluation
     from dale_demo.checkpoint import load_checkpoint
     from dale_demo.inception import load_inception
+    from dale_demo.processes import leave
     from dale_demo.report import CLASSIFIER, Report
 
     if json_file:
@@ -335,7 +337,7 @@ def evaluate(
             add_evaluation(found.folder, record, report.floor(num_images))
     if state.is_main_process:
         click.echo(report.to_markdown())
-    _part()
+    leave()
 
 
 @cli.command("train-classifier")
@@ -398,13 +400,6 @@ def _device(name: str) -> "torch.device":
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("No CUDA device was found; use --device cpu.")
     return torch.device(name)
-
-
-def _part() -> None:
-    """Take leave of other processes: one that just ends may abort, its threads still at work."""
-    from accelerate import PartialState
-
-    PartialState().destroy_process_group()
 
 
 def _notes(device: str) -> dict[str, Any]:

@@ -258,15 +258,15 @@ def test_bfloat16_trains_alike(pictures, tmp_path):
 
 WORKER = """
 import json, sys, torch
-from accelerate import PartialState
 from dale_demo.data import Dataset
+from dale_demo.processes import leave
 from dale_demo.training import TrainingConfig, train
 
 stored, out, settings = torch.load(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
 for _ in train(data, out, TrainingConfig(**settings), report_every=1, cpu=True):
     pass
-PartialState().destroy_process_group()
+leave()
 """
 
 
