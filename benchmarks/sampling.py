@@ -26,6 +26,7 @@ RUNS = (
     SamplingSettings(sampler="probability-flow", steps=20),
     SamplingSettings(sampler="bridge", steps=40),
     SamplingSettings(sampler="multistep", steps=20),
+    SamplingSettings(sampler="multistep-bridge", steps=20),
 )
 
 
