@@ -32,6 +32,7 @@ from dale_demo.quality import Comparison, Method, additive_methods, our_methods,
 from dale_demo.report import Report
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, Watch
+from dale_demo.trade_off import Kind
 from dale_demo.ui.trade_off import store
 
 QUICK_COUNTS, QUICK_STEPS = (4, 8), 7
@@ -73,8 +74,16 @@ class Network:
     def described(self) -> str:
         """Its size and training in one line."""
         size = sum(parameter.numel() for parameter in self.checkpoint.model.parameters())
-        images = self.checkpoint.config.training.get("images", 0)
-        return f"{self.name}: {size:,} parameters, {images:,} pictures seen in training"
+        return f"{self.name}: {size:,} parameters, {self.seen:,} pictures seen in training"
+
+    @property
+    def seen(self) -> int:
+        """Pictures seen in training, in the last run and all those that it started from."""
+        run, seen = self.checkpoint.config.training, 0
+        while run:
+            seen += run.get("images", 0)
+            run = run.get("before")
+        return seen
 
     def missing(self, method: Method, counts: Iterable[int]) -> list[SamplingSettings]:
         """What is still to be measured of `method`, the largest number of pictures first."""
@@ -203,7 +212,9 @@ def main(
     print(f"{name}; {hardware(device, bf16)}")
     print("\n".join(network.described() for network in networks))
     methods = [(method, network.report) for network, method in plan]
-    comparison = Comparison(name, len(judge.config.class_names), methods, ours.report)
+    kinds: tuple[Kind, ...] = ("ours", "additive")
+    seen = {kind: network.seen for kind, network in zip(kinds, networks, strict=False)}
+    comparison = Comparison(name, len(judge.config.class_names), methods, ours.report, seen)
     drawn = [count for count in counts if comparison.measured(count)]
     for count in drawn:
         print(f"\n{count:,} pictures\n\n{comparison.table(count)}")

@@ -79,7 +79,7 @@ SWEPT: dict[str, tuple[click.ParamType, str]] = {
                 *("bridge", "multistep", "multistep-bridge"),
             ]
         ),
-        "Rule that takes a step.  [wide: probability-flow]",
+        "Rule that takes a step.  [wide: multistep-bridge]",
     ),
     "steps": (click.INT, "Intervals of the time grid.  [wide: 20]"),
     "noise-level": (click.FLOAT, "s(T), where to start.  [wide: 8]"),

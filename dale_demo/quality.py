@@ -5,7 +5,7 @@ depends on how many pictures it was taken of, so each number of pictures has a t
 with the floor that as many real pictures reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dale_demo.card import DISTANCES, distances, recognised, table
@@ -116,12 +116,14 @@ class Comparison:
         classes: How many classes it has.
         methods: Each with the report of the network that it is for, in the order of the tables.
         ours: The report that holds the floors.
+        seen: Pictures that the network of each kind, ours or additive, has seen in training.
     """
 
     dataset: str
     classes: int
     methods: Sequence[tuple[Method, Report]]
     ours: Report
+    seen: Mapping[Kind, int]
 
     def measured(self, count: int) -> list[tuple[Method, Record]]:
         """The methods with their results on `count` pictures, where there are any."""
@@ -166,7 +168,15 @@ class Comparison:
             for method, record in measured
         )
         hardware = measured[0][1]["hardware"]
-        return TradeOff(self.dataset, count, hardware, floor["value"], floor["error"], points)
+        return TradeOff(
+            self.dataset,
+            count,
+            hardware,
+            dict(self.seen),
+            floor["value"],
+            floor["error"],
+            points,
+        )
 
     def _floor(self, count: int) -> Record:
         floor = self.ours.floor(count)

@@ -70,7 +70,7 @@ class SamplingSettings:
         ValueError: A name is unknown, or a number outside its range.
     """
 
-    sampler: SamplerName = "probability-flow"
+    sampler: SamplerName = "multistep-bridge"
     noise_level: float = 8.0
     mu: float | None = None
     steps: int = 20

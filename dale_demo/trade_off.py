@@ -62,6 +62,7 @@ class TradeOff:
         dataset: Name of the data set.
         pictures: How many pictures each point stands for.
         hardware: On which the seconds were taken.
+        seen: Pictures that the network of each kind, ours or additive, has seen in training.
         floor: Fréchet distance of as many real pictures.
         floor_error: Its standard error.
         points: At least one.
@@ -70,6 +71,7 @@ class TradeOff:
     dataset: str
     pictures: int
     hardware: str
+    seen: dict[Kind, int]
     floor: float
     floor_error: float
     points: tuple[Point, ...]

@@ -56,7 +56,7 @@ def test_opens_with_the_stored_run_and_samples_nothing(app, monkeypatch):
     assert result_of(app) is None
     assert any("Stored run" in caption.value for caption in app.caption)
     assert [app.selectbox(key="sampler").value, app.select_slider(key="steps").value] == [
-        "probability-flow",
+        "multistep-bridge",
         20,
     ]
 
@@ -299,7 +299,10 @@ def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
         Point("bridge", "bridge", "ours", "exact", calls, calls / 1000, 5 / calls, 0.01)
         for calls in (10, 20)
     )
-    trade_off.store([TradeOff("mnist", n, "two cores", 0.1, 0.01, points) for n in (1000, 10_000)])
+    seen = {"ours": 4400000}
+    trade_off.store(
+        [TradeOff("mnist", n, "two cores", seen, 0.1, 0.01, points) for n in (1000, 10_000)]
+    )
     trade_off.stored.clear()
     app.session_state["trade-off"] = True
     app.run()
@@ -307,7 +310,8 @@ def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
     assert trade_off.TITLE in [expander.label for expander in app.expander]
     choice = app.selectbox(key="trade-off-curve")
     assert choice.options == ["mnist, 1,000 pictures", "mnist, 10,000 pictures"]
-    assert any("two cores" in caption.value for caption in app.caption)
+    words = next(caption.value for caption in app.caption if "two cores" in caption.value)
+    assert "by our network 4,400,000." in words
     choice.select(choice.options[1]).run()
     assert not app.exception
     trade_off.stored.clear()

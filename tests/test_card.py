@@ -94,7 +94,7 @@ def test_the_library_example_runs(tmp_path, capsys):
     assert isinstance(images, torch.Tensor)
     assert (images.dtype, images.shape) == (torch.uint8, (2, 1, 8, 8))
     assert f"# uint8 {list(images.shape)}" in code
-    assert "20 39" in capsys.readouterr().out
+    assert "20 20" in capsys.readouterr().out
 
 
 def test_the_card_of_an_additive_network_says_so():

@@ -22,7 +22,9 @@ from dale_demo.report import Report
 from dale_demo.sampling import SamplingSettings, cycle_labels, sample_images
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = SamplingSettings(steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0)
+SETTINGS = SamplingSettings(
+    sampler="probability-flow", steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0
+)
 
 
 def real(count: int, seed: int) -> Dataset:

@@ -86,7 +86,7 @@ def comparison():
     floors = [record(one.drawing(2, n), 0.1) | {"pictures": n} for n in (10, 100)]
     done = [record(one.drawing(2, 10), 0.2), record(two.drawing(2, 10), 0.4)]
     report = Report("net", "hash", floors, [*done, record(one.drawing(2, 100), 0.15)])
-    return Comparison("mnist", 2, [(one, report), (two, report)], report)
+    return Comparison("mnist", 2, [(one, report), (two, report)], report, {"ours": 7})
 
 
 def test_each_number_of_pictures_has_a_table_with_its_floor(comparison):
@@ -108,6 +108,7 @@ def test_each_number_of_pictures_has_a_table_with_its_floor(comparison):
 def test_the_trade_off_holds_the_same_numbers(comparison):
     curve = comparison.trade_off(10)
     assert (curve.pictures, curve.floor, curve.hardware) == (10, 0.1, "two cores")
+    assert curve.seen == {"ours": 7}
     ours, theirs = map(asdict, curve.points)
     assert (ours["kind"], ours["calls"], ours["seconds"], ours["frechet"]) == ("ours", 10, 3.0, 0.2)
     assert (theirs["kind"], theirs["start"], theirs["calls"]) == ("paper", "fitted", 1000)

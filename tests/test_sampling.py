@@ -110,7 +110,7 @@ def test_images_do_not_depend_on_the_batch_size(checkpoint, batch_size):
 
 def test_presets_are_the_ones_described():
     wide, paper = PRESETS["wide"], PRESETS["paper"]
-    assert (wide.sampler, wide.noise_level, wide.steps) == ("probability-flow", 8.0, 20)
+    assert (wide.sampler, wide.noise_level, wide.steps) == ("multistep-bridge", 8.0, 20)
     assert wide.process.max_noise_level == 8.0
     assert paper.process.mu == pytest.approx(0.32)
     assert (paper.steps, paper.grid, paper.tweedie, paper.calls) == (1000, "uniform", False, 1000)

@@ -16,6 +16,7 @@ CURVE = TradeOff(
     dataset="mnist",
     pictures=1000,
     hardware="two cores",
+    seen={"ours": 4000, "additive": 1000},
     floor=0.2,
     floor_error=0.05,
     points=(

@@ -339,8 +339,9 @@ particle there is: its path is smooth and fixed by where it starts. This is the 
 flow**.
 
 A smooth path can be followed in long steps. Heun's method tries a step, looks at the slope at its
-end, and goes with the mean of both: with half the step it errs a quarter as much. The page Sample
-opens with twenty such steps.
+end, and goes with the mean of both: with half the step it errs a quarter as much. On the page
+Sample that is *probability-flow*. The page opens with *multistep-bridge*, which takes steps as long
+and still draws noise in each: noise mends on the way what the network got wrong before.
 """,
         r"""
 In $y$ the Fokker–Planck equation is

@@ -9,16 +9,17 @@ from typing import get_args
 
 import streamlit as st
 
-from dale_demo.trade_off import COSTS, Cost, TradeOff, from_json, picture, to_json
+from dale_demo.trade_off import COSTS, Cost, Kind, TradeOff, from_json, picture, to_json
 
 FOLDER = Path(__file__).parent
 TITLE = "How good, for how much work?"
 ABOUT = (
     "Fréchet distance of samples to real test pictures, in a classifier’s features: lower is "
-    "better, and the grey line is what as many real pictures get. Dashed: the same network and "
+    "better, and the grey line is what as many real pictures get. Dashed: the same U-Net and "
     "samplers on raw pixels, which is additive diffusion. Diamonds: the paper’s settings, from "
     "both of its starts. Only points of one number of pictures can be compared."
 )
+OWNERS: dict[Kind, str] = {"ours": "by our network", "additive": "by the additive one"}
 
 
 def store(curves: Sequence[TradeOff]) -> None:
@@ -63,4 +64,13 @@ def panel() -> None:
             key="trade-off-figure",
             config={"displaylogo": False},
         )
-        st.caption(f"Seconds on {curves[chosen].hardware}. ± is one standard error.")
+        st.caption(_circumstances(curves[chosen]))
+
+
+def _circumstances(curve: TradeOff) -> str:
+    """What the numbers depend on beside the method."""
+    seen = [f"{OWNERS[kind]} {images:,}" for kind, images in curve.seen.items()]
+    return (
+        f"Seconds on {curve.hardware}. Pictures seen in training: {', '.join(seen)}. ± is one "
+        "standard error."
+    )

@@ -116,7 +116,7 @@ def test_the_address_restores_the_settings_and_follows_them(app, page):
 def test_a_bad_address_falls_back(app, page):
     visit(page, f"{app}/?sampler=euler&steps=-1&noise_level=loud&seed=x")
     sidebar = page.get_by_test_id("stSidebar")
-    expect(sidebar.get_by_role("combobox", name="Sampler")).to_have_value("probability-flow")
+    expect(sidebar.get_by_role("combobox", name="Sampler")).to_have_value("multistep-bridge")
     expect(sidebar.get_by_role("spinbutton", name="Seed")).to_have_value("0")
     expect(page.get_by_test_id("stException")).to_have_count(0)
     expect(page.get_by_test_id("stAlert")).to_have_count(0)
