@@ -22,9 +22,7 @@ from dale_demo.report import Report
 from dale_demo.sampling import SamplingSettings, cycle_labels, sample_images
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = SamplingSettings(
-    sampler="probability-flow", steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0
-)
+SETTINGS = SamplingSettings(steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0)
 
 
 def real(count: int, seed: int) -> Dataset:
@@ -56,10 +54,10 @@ def reference(judge):
 def test_an_evaluation_reports_what_was_measured(network, judge, reference):
     images, seconds = evaluation.sample(network, SETTINGS, batch_size=3)
     record = evaluation.measure(network, judge, SETTINGS, images, seconds, reference)
-    assert json.loads(json.dumps(record))["settings"]["sampler"] == "probability-flow"
+    assert json.loads(json.dumps(record))["settings"]["sampler"] == "multistep-bridge"
     assert "labels" not in record["settings"]
     assert (record["settings"]["count"], record["settings"]["conditional"]) == (8, True)
-    assert record["calls"] == 2 * (2 * 3 - 1)
+    assert record["calls"] == 2 * 3
     assert record["seconds"] == round(seconds, 2) > 0
     assert {k: v["count"] for k, v in record["per_class"].items()} == {"a": 3, "b": 3, "c": 2}
 
@@ -139,10 +137,10 @@ def test_neighbours_of_training_pictures_are_themselves(reference):
 def test_pictures_are_kept(network, reference, tmp_path):
     images, _ = evaluation.sample(network, SETTINGS)
     evaluation.keep(tmp_path / "kept", images, SETTINGS, reference)
-    with np.load(tmp_path / "kept" / "probability-flow-3-8-2.npz") as arrays:
+    with np.load(tmp_path / "kept" / "multistep-bridge-3-8-2.npz") as arrays:
         assert (arrays["images"] == images).all()
         assert arrays["labels"].tolist() == list(SETTINGS.labels)
-    assert (tmp_path / "kept" / "probability-flow-3-8-2-neighbours.png").stat().st_size > 100
+    assert (tmp_path / "kept" / "multistep-bridge-3-8-2-neighbours.png").stat().st_size > 100
 
 
 def test_a_report_goes_on_where_it_stopped(network, judge, tmp_path):
@@ -158,7 +156,7 @@ def test_a_report_goes_on_where_it_stopped(network, judge, tmp_path):
     assert again.to_markdown() == report.to_markdown()
     assert again.missing(runs) == runs[1:]
     assert again.missing([replace(runs[0], labels=runs[0].labels[:5])]), "fewer pictures"
-    assert "| probability-flow | 2 | 6 |" in again.to_markdown()
+    assert "| multistep-bridge | 2 | 4 |" in again.to_markdown()
 
     other = save_tiny(tmp_path / "other", channels=3)
     with pytest.raises(ValueError, match="report of another network"):
