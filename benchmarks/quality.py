@@ -212,8 +212,7 @@ def main(
     print(f"{name}; {hardware(device, bf16)}")
     print("\n".join(network.described() for network in networks))
     methods = [(method, network.report) for network, method in plan]
-    kinds: tuple[Kind, ...] = ("ours", "additive")
-    seen = {kind: network.seen for kind, network in zip(kinds, networks, strict=False)}
+    seen: dict[Kind, int] = {"ours": ours.seen} | ({"additive": other.seen} if other else {})
     comparison = Comparison(name, len(judge.config.class_names), methods, ours.report, seen)
     drawn = [count for count in counts if comparison.measured(count)]
     for count in drawn:
