@@ -21,6 +21,8 @@ Cost = Literal["calls", "seconds"]
 COSTS: dict[Cost, str] = {"calls": "network calls", "seconds": "seconds a picture"}
 LINES: tuple[Kind, ...] = ("ours", "additive")
 """Kinds whose points are joined; those of the paper stand alone, one for each start."""
+PAPER_RADII = {"dale-langevin": 6, "unconstrained": 4}
+"""Of dots for the paper's two samplers: one often lies on the other, and both should show."""
 ROUND = tuple(factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5))
 """Numbers to stand at log axes."""
 
@@ -129,7 +131,7 @@ def picture(curve: TradeOff, against: Cost = "calls") -> Picture:
         kind, colour = line[0].kind, SAMPLERS[line[0].sampler]
         if kind in LINES:
             drawn.line(across, up, colour, dashed=kind == "additive")
-        drawn.dots(across, up, colour, radius=3 if kind in LINES else 5)
+        drawn.dots(across, up, colour, radius=3 if kind in LINES else PAPER_RADII[line[0].sampler])
     _legend(drawn, curve, against)
     return drawn
 
@@ -145,7 +147,7 @@ def _axis(name: str, values: list[float]) -> Axis:
 def _legend(drawn: Picture, curve: TradeOff, against: Cost) -> None:
     """What the colours mean, to the left of the paper's settings, which are far from all others."""
     alone = [point.cost(against) for point in curve.points if point.kind not in LINES]
-    samplers = {point.sampler: point.name.split(",")[0] for point in curve.points}
+    samplers = {point.sampler: point.name.split(",")[0].split(" (")[0] for point in curve.points}
     words = [(name, SAMPLERS[sampler]) for sampler, name in samplers.items()]
     if alone:
         words.insert(0, ("large dots: the paper’s settings", "currentColor"))
