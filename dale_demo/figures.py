@@ -5,7 +5,17 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dale_demo.palette import SAMPLERS, STATE, THEORY
-from dale_demo.trade_off import COSTS, LINES, ROUND, Cost, Kind, Point, TradeOff, above_zero
+from dale_demo.trade_off import (
+    COSTS,
+    LINES,
+    PAPER_RADII,
+    ROUND,
+    Cost,
+    Kind,
+    Point,
+    TradeOff,
+    above_zero,
+)
 
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 SYMBOLS: dict[Kind, str] = {
@@ -107,6 +117,7 @@ def _line(points: tuple[Point, ...], against: Cost) -> go.Scatter:
     """The points of one name, joined where they differ in steps alone."""
     first = points[0]
     colour, frechet = SAMPLERS[first.sampler], [point.frechet for point in points]
+    size = 9 if first.kind in LINES else 2 * PAPER_RADII[first.sampler]
     return go.Scatter(
         x=[point.cost(against) for point in points],
         y=frechet,
@@ -118,7 +129,7 @@ def _line(points: tuple[Point, ...], against: Cost) -> go.Scatter:
         name=first.name,
         mode="lines+markers" if first.kind in LINES else "markers",
         line={"color": colour, "width": 2, "dash": "dash" if first.kind == "additive" else "solid"},
-        marker={"color": colour, "size": 9, "symbol": SYMBOLS[first.kind]},
+        marker={"color": colour, "size": size, "symbol": SYMBOLS[first.kind]},
         customdata=[(point.start, point.calls, point.seconds, point.error) for point in points],
         hovertemplate=(
             "%{y:.3g} ± %{customdata[3]:.1g}<br>%{customdata[1]} calls, %{customdata[2]:.2g} s a "

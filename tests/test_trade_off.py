@@ -87,6 +87,16 @@ def test_the_picture_has_every_point_and_says_what_it_shows():
     assert not words & {"Dale–Langevin", "dashed: additive"}
 
 
+def test_both_of_the_papers_samplers_show_where_they_coincide():
+    theirs = CURVE.points[-1]
+    twin = replace(theirs, name="unconstrained, paper", sampler="unconstrained")
+    both = replace(CURVE, points=(theirs, twin))
+    under, over = (float(dot.get("r")) for dot in tree(both).iter(SVG + "circle"))
+    assert under > over
+    *_, under, over = trade_off(both).data
+    assert under.marker.size > over.marker.size
+
+
 def test_a_picture_alone_is_readable_in_light_and_dark():
     style = next(tree(CURVE).iter(SVG + "style")).text
     assert re.search(r"color:#22252a.*prefers-color-scheme:dark.*color:#e8e6e3", style)
