@@ -78,12 +78,8 @@ class Network:
 
     @property
     def seen(self) -> int:
-        """Pictures seen in training, in the last run and all those that it started from."""
-        run, seen = self.checkpoint.config.training, 0
-        while run:
-            seen += run.get("images", 0)
-            run = run.get("before")
-        return seen
+        """Pictures seen in training, over all runs."""
+        return sum(run.get("images", 0) for run in self.checkpoint.config.runs)
 
     def missing(self, method: Method, counts: Iterable[int]) -> list[SamplingSettings]:
         """What is still to be measured of `method`, the largest number of pictures first."""

@@ -73,6 +73,14 @@ class CheckpointConfig:
         """Log moments of the training data's pixels."""
         return LogNormal(self.network.log_mean, self.network.log_std)
 
+    @property
+    def runs(self) -> list[Mapping[str, Any]]:
+        """The records of all training runs, each from the weights of the one before."""
+        records = [self.training]
+        while before := records[0].get("before"):
+            records.insert(0, before)
+        return records
+
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
         head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}

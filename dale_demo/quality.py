@@ -5,7 +5,7 @@ depends on how many pictures it was taken of, so each number of pictures has a t
 with the floor that as many real pictures reach.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dale_demo.card import DISTANCES, distances, recognised, table
@@ -123,7 +123,7 @@ class Comparison:
     classes: int
     methods: Sequence[tuple[Method, Report]]
     ours: Report
-    seen: Mapping[Kind, int]
+    seen: dict[Kind, int]
 
     def measured(self, count: int) -> list[tuple[Method, Record]]:
         """The methods with their results on `count` pictures, where there are any."""
@@ -172,7 +172,7 @@ class Comparison:
             self.dataset,
             count,
             hardware,
-            dict(self.seen),
+            self.seen,
             floor["value"],
             floor["error"],
             points,

@@ -133,10 +133,7 @@ def test_the_bundled_baseline_is_ours_but_for_the_map():
     assert baseline.positive_map is PositiveMap.EXP
     law = {"log_mean": ours.data_law.log_mean, "log_std": ours.data_law.log_std}
     assert replace(baseline.network, **law) == ours.network
-    first = ours.training
-    while first.get("before"):
-        first = first["before"]
-    same, other = first["command"].split(), baseline.training["command"].split()
+    same, other = ours.runs[0]["command"].split(), baseline.training["command"].split()
     assert [word for word in other if word not in same] == [
         "--map",
         "exp",

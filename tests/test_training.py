@@ -91,9 +91,12 @@ def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
     fresh = run(pictures, tmp_path / "fresh", still)
     warm = run(pictures, tmp_path / "warm", still, initial=first)
     assert sum(warm) < 0.9 * sum(fresh)
-    record = load_checkpoint(tmp_path / "warm").config.training
+    config = load_checkpoint(tmp_path / "warm").config
+    record = config.training
     assert record["images"] == 160
     assert record["before"] == first.config.training
+    assert config.runs == [first.config.training, record]
+    assert first.config.runs == [first.config.training]
 
     other = dataclasses.replace(pictures, images=255 - pictures.images)
     run(other, tmp_path / "other", still, initial=first)
