@@ -8,12 +8,20 @@ disks do not tell when a file was read.
 import os
 import shutil
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from stat import S_ISREG
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from huggingface_hub import HFCacheInfo
+
+SCANS, PAUSE = 5, 0.05
+"""How often to look again at a cache that changes under the look, and after how many seconds."""
 
 
 class FullError(OSError):
@@ -92,9 +100,7 @@ class Shelf:
 
     def _sweep(self, cache: Path) -> None:
         """Remove what is no network: broken-off downloads, and repositories half removed."""
-        from huggingface_hub import scan_cache_dir  # takes a quarter of a second
-
-        sound = {repo.repo_path for repo in scan_cache_dir(cache).repos}
+        sound = {repo.repo_path for repo in _scan(cache).repos}
         for path in cache.glob("*--*"):
             if path not in sound and not self._busy(path):
                 shutil.rmtree(path, ignore_errors=True)
@@ -104,9 +110,7 @@ class Shelf:
 
     def _remove_oldest(self, cache: Path) -> bool:
         """Remove the network that was not used for the longest time; whether there was one."""
-        from huggingface_hub import scan_cache_dir
-
-        info = scan_cache_dir(cache)
+        info = _scan(cache)
         idle = [
             (revision.snapshot_path.stat().st_mtime_ns, revision.commit_hash, repo)
             for repo in info.repos
@@ -138,6 +142,21 @@ def touch(folder: Path) -> bool:
     except OSError:  # of a disk that takes no notes, what was fetched first goes first
         pass
     return True
+
+
+def _scan(cache: Path) -> "HFCacheInfo":
+    """What the Hub's client finds in a cache.
+
+    It fails over a file that goes between its listing and its reading, as those do with which
+    others at work in the same cache replace one by another.
+    """
+    from huggingface_hub import scan_cache_dir  # takes a quarter of a second
+
+    for _ in range(SCANS - 1):
+        with suppress(FileNotFoundError):
+            return scan_cache_dir(cache)
+        time.sleep(PAUSE)
+    return scan_cache_dir(cache)
 
 
 def _size(path: Path) -> int:

@@ -12,9 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 from huggingface_hub import constants
 
@@ -112,6 +113,29 @@ def test_the_longest_unused_goes(fetch, bound, one):
     assert there() == {*"ade"}
     assert taken() <= 3 * one + 1000
     assert fetch("b").origin == "downloaded"
+
+
+@pytest.mark.parametrize(("vanished", "room"), [(0, True), (3, True), (99, False)])
+def test_a_file_that_goes_while_the_cache_is_looked_through(
+    fetch, bound, monkeypatch, vanished, room
+):
+    """As that goes with which another session writes where a branch stands."""
+    bound(2)
+    for name in "ab":
+        fetch(name)
+    passing = cache() / "models--ann--b" / "refs" / ".main.1.2"
+    looks, scan = iter(range(100)), huggingface_hub.scan_cache_dir
+
+    def look(folder: Path) -> huggingface_hub.HFCacheInfo:
+        passing.unlink(missing_ok=True)
+        if next(looks) < vanished:
+            passing.symlink_to("gone")  # is listed, and cannot be read
+        return scan(folder)
+
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", look)
+    with nullcontext() if room else pytest.raises(HubError):
+        fetch("c")
+    assert there() == ({*"bc"} if room else {*"ab"})
 
 
 def test_old_revisions_go_one_by_one(fetch, bound, hub, network, one):
