@@ -46,7 +46,8 @@ def there_and_back(
         x0 = network.config.positive_map.positive(pictures.images[rows]).to(device)
         source = Noise(0, rows.tolist(), x0.shape[1:], device)
         score = network.model.score(process, pictures.labels[rows].to(device))
-        x = reverse(sampler, score, noise(x0, process, source()), process, steps, source)
+        noised, end = noise(x0, process, source()), network.config.last_level
+        x = reverse(sampler, score, noised, process, steps, source, last_level=end)
         parts.append(network.config.positive_map.pixels(x).cpu())
     return torch.cat(parts)
 

@@ -69,7 +69,8 @@ class Network:
         if found is not needed:
             raise ValueError(f"{name} was trained with --map {found}; --map {needed} is needed.")
         check_judge(judge, checkpoint)
-        return cls(name, checkpoint, Report.resume(name, folder, file), file)
+        report = Report.resume(name, folder, file, last_level=checkpoint.config.last_level)
+        return cls(name, checkpoint, report, file)
 
     def described(self) -> str:
         """Its size and training in one line."""

@@ -268,6 +268,12 @@ def sample(
     type=click.Path(file_okay=False, path_type=Path),
     help="DIR for the pictures, and for their nearest training pictures beside them.",
 )
+@click.option(
+    "--last-level",
+    type=click.FloatRange(0.002, 1),
+    help="Noise level at which walks on a Karras grid end; --update-card makes it the network's "
+    "own.  [the network's own]",
+)
 @click.option("--update-card", is_flag=True, help="Also store the results in the checkpoint.")
 def evaluate(
     checkpoint: str,
@@ -281,6 +287,7 @@ def evaluate(
     inception: Path | None,
     json_file: Path | None,
     keep: Path | None,
+    last_level: float | None,
     update_card: bool,
     batch_size: int,
     **options: Any,
@@ -310,13 +317,17 @@ def evaluate(
         raise ValueError("Cards hold distances in a classifier's features; use --json instead.")
     eye = load_inception(inception, _device(device)) if inception else None
     loaded = load_checkpoint(found.folder, _device(device))
+    if last_level is not None:
+        loaded = replace(loaded, config=replace(loaded.config, last_level=last_level))
+    end = loaded.config.last_level
     evaluation.hasten(loaded, compiled, bf16)
     folder = classifier or judges.find_classifier(loaded.config.dataset)
     judge = judges.load_classifier(folder, _device(device))
     judges.check_judge(judge, loaded)
     classes = range(len(loaded.config.class_names)) if conditional else ()
     runs = [_settings(loaded, classes, num_images, **one) for one in _combinations(options)]
-    report = Report.resume(checkpoint, found.folder, json_file, eye.name if eye else CLASSIFIER)
+    features = eye.name if eye else CLASSIFIER
+    report = Report.resume(checkpoint, found.folder, json_file, features, end)
     reference = None
     if state.is_main_process:
         reference = _reference(judge, eye, loaded.config.dataset, data_root, num_images)
@@ -334,7 +345,7 @@ def evaluate(
         if keep:
             evaluation.keep(keep, images, settings, reference)
         if update_card:
-            add_evaluation(found.folder, record, report.floor(num_images))
+            add_evaluation(found.folder, record, report.floor(num_images), end)
     if state.is_main_process:
         click.echo(report.to_markdown())
     leave()

@@ -113,12 +113,19 @@ def classifier_card(config: "ClassifierConfig") -> str:
 
 
 def add_evaluation(
-    folder: Path | str, record: Mapping[str, Any], floor: Mapping[str, Any] | None = None
+    folder: Path | str,
+    record: Mapping[str, Any],
+    floor: Mapping[str, Any] | None = None,
+    last_level: float | None = None,
 ) -> None:
     """Store a result of `evaluation.evaluate` in a checkpoint folder: config.json and README.md.
 
     It replaces an earlier result with the same settings, and `floor` (see `Reference.floor`) one
     of as many pictures; the weights are not touched.
+
+    Args:
+        last_level: Where the measured walks ended, which becomes the network's own; results from
+            before are dropped where it was another.
 
     Raises:
         CheckpointError: The folder is not a checkpoint, or its metrics are not this program's.
@@ -126,6 +133,8 @@ def add_evaluation(
     folder, config = Path(folder), load_config(folder)
     with _own_metrics():
         metrics = dict(config.metrics)
+        if last_level is not None and last_level != config.last_level:
+            config, metrics["evaluations"] = replace(config, last_level=last_level), ()
         metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, "settings")
         if floor is not None:
             metrics["floors"] = _replaced(metrics.get("floors", ()), floor, "pictures")
@@ -282,6 +291,7 @@ def _contents(config: CheckpointConfig) -> str:
             f"Fitted start at noise level {config.process.max_noise_level:g}",
             f"mean {start.log_mean:.4f}, standard deviation {start.log_std:.4f}",
         ),
+        ("Last noise level of a walk", f"{config.last_level:g}"),
         ("U-Net", f"width {network.width}, levels {network.multipliers}, patch {network.patch}"),
         ("Parameters", f"{_parameters(config):,}"),
         ("Classes", ", ".join(config.class_names)),

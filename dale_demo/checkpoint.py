@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dale_demo.data import PositiveMap
-from dale_demo.network import Denoiser, UNetConfig
-from dale_demo.process import GeometricBrownianMotion, LogNormal
+from dale_demo.network import MIN_NOISE_LEVEL, Denoiser, UNetConfig
+from dale_demo.process import LAST_LEVEL, GeometricBrownianMotion, LogNormal
 
 FORMAT_VERSION = 1
 ARCHITECTURE = "log-denoiser-unet"
@@ -49,6 +49,8 @@ class CheckpointConfig:
         metrics: Measured quality, as JSON.
         positive_map: How the training pictures became positive; a config.json without it, from
             before there was a choice, means 1 + pixel.
+        last_level: Noise level, in [0.002, 1], from which walks on a Karras grid jump to the
+            picture: as low as the network's score can be trusted, which measuring tells.
     """
 
     dataset: str
@@ -59,6 +61,7 @@ class CheckpointConfig:
     training: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     positive_map: PositiveMap = PositiveMap.SHIFT
+    last_level: float = LAST_LEVEL
 
     def __post_init__(self) -> None:
         if len(self.class_names) != self.network.num_classes:
@@ -67,6 +70,10 @@ class CheckpointConfig:
             )
         if not (isinstance(self.training, Mapping) and isinstance(self.metrics, Mapping)):
             raise ValueError("training and metrics must be JSON objects.")
+        if not MIN_NOISE_LEVEL <= self.last_level <= 1:
+            raise ValueError(
+                f"last_level must be in [{MIN_NOISE_LEVEL:g}, 1], got {self.last_level}."
+            )
 
     @property
     def data_law(self) -> LogNormal:

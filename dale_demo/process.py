@@ -19,6 +19,9 @@ from torch import Tensor
 
 GridName = Literal["uniform", "karras"]
 
+LAST_LEVEL = 0.005
+"""Noise level from which a walk on a Karras grid jumps to the picture, unless told otherwise."""
+
 
 def expand_as(values: Tensor, x: Tensor) -> Tensor:
     """Reshape per-sample `values` [B] (or a scalar []) to broadcast against `x` [B, …]."""
@@ -161,7 +164,10 @@ def uniform_grid(process: GeometricBrownianMotion, steps: int) -> Tensor:
 
 
 def karras_grid(
-    process: GeometricBrownianMotion, steps: int, min_noise_level: float = 0.005, rho: float = 7.0
+    process: GeometricBrownianMotion,
+    steps: int,
+    min_noise_level: float = LAST_LEVEL,
+    rho: float = 7.0,
 ) -> Tensor:
     """Times whose noise levels follow Karras et al. (2022, eq. 5), then t = 0; float64 [N + 1].
 
@@ -181,12 +187,18 @@ def karras_grid(
     return torch.cat([process.time(levels), levels.new_zeros(1)])
 
 
-def make_grid(process: GeometricBrownianMotion, name: GridName, steps: int) -> Tensor:
-    """Build the grid called `name` with `steps` intervals; see `uniform_grid` and `karras_grid`."""
+def make_grid(
+    process: GeometricBrownianMotion, name: GridName, steps: int, last_level: float = LAST_LEVEL
+) -> Tensor:
+    """Build the grid called `name` with `steps` intervals; see `uniform_grid` and `karras_grid`.
+
+    Args:
+        last_level: s_min of a Karras grid, lowered to s(T)/2 where that is less.
+    """
     if name == "uniform":
         return uniform_grid(process, steps)
     if name == "karras":
-        return karras_grid(process, steps, min(0.005, process.max_noise_level / 2))
+        return karras_grid(process, steps, min(last_level, process.max_noise_level / 2))
     raise ValueError(f"Unknown grid {name!r}; choose uniform or karras.")
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from dale_demo.card import quality_table
 from dale_demo.checkpoint import WEIGHTS_FILE, write_atomically
 from dale_demo.evaluation import Record, described
+from dale_demo.process import LAST_LEVEL
 from dale_demo.sampling import SamplingSettings
 
 CLASSIFIER = "a classifier"
@@ -26,6 +27,7 @@ class Report:
         floors: What as many real pictures get; one for each number of pictures.
         evaluations: As `evaluation.evaluate` returns them.
         features: Whose features the distances are taken in.
+        last_level: Where walks on a Karras grid ended; see `CheckpointConfig`.
     """
 
     checkpoint: str
@@ -33,19 +35,26 @@ class Report:
     floors: list[Record] = field(default_factory=list)
     evaluations: list[Record] = field(default_factory=list)
     features: str = CLASSIFIER
+    last_level: float = LAST_LEVEL
 
     @classmethod
     def resume(
-        cls, checkpoint: str, folder: Path, file: Path | None, features: str = CLASSIFIER
+        cls,
+        checkpoint: str,
+        folder: Path,
+        file: Path | None,
+        features: str = CLASSIFIER,
+        last_level: float = LAST_LEVEL,
     ) -> "Report":
         """The report in `file` to be continued, or an empty one.
 
         Raises:
-            ValueError: The file holds something else, or the report of other weights or features.
+            ValueError: The file holds something else, or the report of other weights or features,
+                or of walks that end elsewhere.
         """
         weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         if file is None or not file.exists():
-            return cls(checkpoint, weights, features=features)
+            return cls(checkpoint, weights, features=features, last_level=last_level)
         try:
             report = cls(**json.loads(file.read_text()))
         except (ValueError, TypeError) as error:
@@ -56,6 +65,11 @@ class Report:
             raise ValueError(
                 f"{file} holds distances in the features of {report.features}, not of {features}; "
                 "name another file."
+            )
+        if report.last_level != last_level:
+            raise ValueError(
+                f"{file} is about walks that end at noise level {report.last_level:g}, not at "
+                f"{last_level:g}; name another file."
             )
         return report
 

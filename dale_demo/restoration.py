@@ -20,7 +20,7 @@ from torch import Tensor
 from dale_demo.checkpoint import Checkpoint, CheckpointConfig
 from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
-from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, make_grid
+from dale_demo.process import LAST_LEVEL, GeometricBrownianMotion, LogNormal, Noise, make_grid
 from dale_demo.samplers import SAMPLERS, Step, bridge
 from dale_demo.score import LogNormalMixtureScore, Score, denoise, hyvarinen_from_denoised
 
@@ -140,6 +140,7 @@ def reverse(
     steps: int,
     source: Noise,
     watch: Watch | None = None,
+    last_level: float = LAST_LEVEL,
 ) -> Tensor:
     """Walk the reverse process from x at t = T to t = 0 on a Karras grid that begins there.
 
@@ -150,8 +151,9 @@ def reverse(
         x: States at t = T [B, …]; `process` ends at the level that they have.
         source: Gives the noise of the walk, B samples at a time.
         watch: Called with every step.
+        last_level: Where the grid ends; see `process.make_grid`.
     """
-    grid = make_grid(process, "karras", steps)
+    grid = make_grid(process, "karras", steps, last_level)
     for step in SAMPLERS[sampler](score, x, process, grid, noise=source):
         if watch is not None:
             watch(step)
@@ -180,7 +182,10 @@ def restore(
     source = Noise(settings.seed, range(count, count + len(copies)), shape, device)
 
     def walk(sampler: WalkerName, start: Tensor) -> Array:
-        return intensity(reverse(sampler, score, start, process, settings.steps, source, watch))
+        end = checkpoint.config.last_level
+        return intensity(
+            reverse(sampler, score, start, process, settings.steps, source, watch, end)
+        )
 
     return Restoration(
         noised=_without_drift(x, process),
@@ -231,6 +236,7 @@ def inpaint(
     steps: int,
     source: Noise,
     watch: Watch | None = None,
+    last_level: float = LAST_LEVEL,
 ) -> Tensor:
     """Fill the holes of pictures by the bridge, the known pixels noised to each level beside it.
 
@@ -244,6 +250,7 @@ def inpaint(
         data: Log moments of the data, from which the start is drawn.
         source: Gives the noise, B samples at a time.
         watch: Called with every step.
+        last_level: Where the grid ends; see `process.make_grid`.
 
     Returns:
         Pictures [B, …] which are `x0` itself, bit for bit, outside the hole.
@@ -256,7 +263,7 @@ def inpaint(
     z = source()
     known = torch.where(hole, torch.ones_like(x0), x0)
     start = torch.where(hole, LogNormal.terminal(process, data).sample(z), noise(known, process, z))
-    grid = make_grid(process, "karras", steps)
+    grid = make_grid(process, "karras", steps, last_level)
     walk = bridge(knowing(score, process, known, hole), start, process, grid, noise=source)
     for step in walk:
         if watch is not None:
@@ -286,7 +293,8 @@ def fill(
     copies = x0.to(device).expand(answers, *x0.shape)
     source = Noise(seed, range(answers), x0.shape, device)
     score, law = checkpoint.model.score(process), checkpoint.config.data_law
-    return inpaint(score, copies, hole.to(device), process, law, steps, source, watch)
+    end = checkpoint.config.last_level
+    return inpaint(score, copies, hole.to(device), process, law, steps, source, watch, end)
 
 
 # What the noise is

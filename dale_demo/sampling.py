@@ -206,7 +206,7 @@ def run(
     start = _start(checkpoint, settings, labels, indices, noise())
     conditional = labels if (labels > UNCONDITIONAL).any() else None
     score = model.score(process, conditional, settings.guidance)
-    grid = make_grid(process, settings.grid, settings.steps)
+    grid = make_grid(process, settings.grid, settings.steps, checkpoint.config.last_level)
     if settings.sampler == "dale-langevin":
         return dale_langevin(score, start, process, grid, noise=noise, options=settings.langevin)
     if settings.sampler == "unconstrained":

@@ -163,6 +163,20 @@ def test_a_result_is_stored_without_touching_the_weights(tmp_path):
     assert (folder / "model.safetensors").read_bytes() == weights
 
 
+def test_results_of_walks_that_ended_elsewhere_are_dropped(tmp_path):
+    folder = save_tiny(tmp_path)
+    other = RECORD | {"settings": RECORD["settings"] | {"steps": 10}}
+    add_evaluation(folder, RECORD, FLOOR, 0.005)
+    add_evaluation(folder, other, FLOOR, 0.005)
+    assert load_config(folder).metrics["evaluations"] == [RECORD, other]
+    assert "| Last noise level of a walk | 0.005 |" in (folder / "README.md").read_text()
+    add_evaluation(folder, other, FLOOR, 0.02)
+    config = load_config(folder)
+    assert config.last_level == 0.02
+    assert config.metrics == {"evaluations": [other], "floors": [FLOOR]}
+    assert "| Last noise level of a walk | 0.02 |" in (folder / "README.md").read_text()
+
+
 @pytest.mark.parametrize("metrics", [{"evaluations": 3}, {"evaluations": [{}]}])
 def test_foreign_metrics_are_refused(tmp_path, metrics):
     folder = save_tiny(tmp_path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import pickle
 import resource
 import struct
@@ -75,6 +76,24 @@ def test_the_map_is_kept_and_an_old_config_means_the_papers(folder, config):
     assert load_checkpoint(folder).config == config
     other = dataclasses.replace(config, positive_map=PositiveMap.EXP)
     assert CheckpointConfig.from_json(other.to_json()) == other != config
+
+
+def test_the_last_level_is_kept_and_an_old_config_means_the_usual(folder, config):
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    assert raw.pop("last_level") == 0.005
+    path.write_text(json.dumps(raw))
+    assert load_config(folder) == config
+    other = dataclasses.replace(config, last_level=0.02)
+    assert CheckpointConfig.from_json(other.to_json()) == other != config
+
+
+@pytest.mark.parametrize("level", [0, 0.001, 2, math.nan, "0.02", None])
+def test_a_last_level_out_of_range_is_one_clear_error(folder, level):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"last_level": level}))
+    with pytest.raises(CheckpointError, match=r"config\.json is wrong"):
+        load_config(folder)
 
 
 def test_half_precision_weights_load_as_single_precision(folder):

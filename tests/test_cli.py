@@ -223,13 +223,19 @@ def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
     assert config.data_law.log_mean == pytest.approx(120 / 255, abs=0.02), "of the pixels"
 
 
-def test_evaluate_without_the_data_measures_recognition(network, tmp_path):
+@pytest.fixture
+def judge(tmp_path) -> Path:
+    """The folder of a classifier that has learned nothing."""
     data = Dataset("tiny", torch.zeros(1, 1, 8, 8), torch.zeros(1), ("a", "b", "c"))
-    judge = classifiers.new_classifier(data).eval()
-    classifiers.save_classifier(tmp_path / "judge", judge, judge.config)
+    classifier = classifiers.new_classifier(data).eval()
+    classifiers.save_classifier(tmp_path / "judge", classifier, classifier.config)
+    return tmp_path / "judge"
+
+
+def test_evaluate_without_the_data_measures_recognition(network, judge, tmp_path):
     result = tmp_path / "result.json"
     printed = invoke(
-        *("evaluate", "--checkpoint", network, "--classifier", tmp_path / "judge"),
+        *("evaluate", "--checkpoint", network, "--classifier", judge),
         *("--num-images", 4, "--steps", 2, "--json", result),
     )
     assert "No distances to real pictures: Unknown data set 'tiny'" in printed
@@ -237,6 +243,23 @@ def test_evaluate_without_the_data_measures_recognition(network, tmp_path):
     assert report["floors"] == []
     assert report["evaluations"][0]["class_accuracy"]["count"] == 4
     assert "frechet" not in report["evaluations"][0]
+
+
+def test_evaluate_sets_where_the_walks_of_a_network_end(judge, tmp_path, refused):
+    network = save_tiny(tmp_path / "net")
+    evaluate = (
+        *("evaluate", "--checkpoint", network, "--classifier", judge),
+        *("--num-images", 4, "--steps", 2, "--json", tmp_path / "result.json"),
+    )
+    invoke(*evaluate, "--last-level", 0.02)
+    assert load_config(network).last_level == 0.005, "only for this once"
+    assert "end at noise level 0.02, not at 0.005" in refused(*evaluate)
+    (tmp_path / "result.json").unlink()
+    invoke(*evaluate, "--last-level", 0.02, "--update-card")
+    assert load_config(network).last_level == 0.02
+    invoke(*evaluate)
+    assert json.loads((tmp_path / "result.json").read_text())["last_level"] == 0.02
+    assert "0.002<=x<=1" in refused(*evaluate, "--last-level", 3)
 
 
 def test_evaluate_without_a_fitting_classifier(network, tmp_path, refused):

@@ -163,6 +163,8 @@ def test_a_report_goes_on_where_it_stopped(network, judge, tmp_path):
         Report.resume("other", other, file)
     with pytest.raises(ValueError, match="features of a classifier, not of Inception"):
         Report.resume("net", folder, file, "Inception")
+    with pytest.raises(ValueError, match=r"end at noise level 0.005, not at 0.02"):
+        Report.resume("net", folder, file, last_level=0.02)
     file.write_text("[]")
     with pytest.raises(ValueError, match="holds no report"):
         Report.resume("net", folder, file)

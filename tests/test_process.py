@@ -123,11 +123,20 @@ def test_karras_grid_follows_equation_5(steps):
     assert (grid.diff() < 0).all()
 
 
-def test_karras_grid_fits_under_a_tiny_noise_level():
+@pytest.mark.parametrize("options", [{}, {"last_level": 0.02}])
+def test_karras_grid_fits_under_a_tiny_noise_level(options):
     quiet = GeometricBrownianMotion.median_preserving(0.004)
-    grid = make_grid(quiet, "karras", 4)
+    grid = make_grid(quiet, "karras", 4, **options)
     assert grid[0] == pytest.approx(quiet.horizon)
+    assert quiet.noise_level(grid[-2]).item() == pytest.approx(0.002)
     assert (grid.diff() < 0).all()
+
+
+def test_only_a_karras_grid_has_a_last_level():
+    early = make_grid(PROCESS, "karras", 8, 0.02)
+    assert_close(early, karras_grid(PROCESS, 8, 0.02))
+    assert PROCESS.noise_level(early[-2]).item() == pytest.approx(0.02)
+    assert_close(make_grid(PROCESS, "uniform", 8, 0.02), uniform_grid(PROCESS, 8))
 
 
 def test_terminal_law_is_exact_for_log_normal_data(generator):

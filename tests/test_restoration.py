@@ -1,6 +1,7 @@
 """Noising and restoring, against closed forms: laws, posterior mean, posterior draws, holes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,6 +167,27 @@ def test_restore_counts_its_calls_and_repeats_with_its_seed(tiny, small):
     np.testing.assert_array_equal(made.draws, again.draws)
     other = lib.restore(tiny, small, RestorationSettings(steps=4, draws=3, seed=6))
     assert (made.noised != other.noised).any()
+
+
+def test_walks_back_end_at_the_last_level_of_the_network(tiny, small):
+    early = replace(tiny, config=replace(tiny.config, last_level=0.05))
+    hole = torch.ones(8, 8, dtype=torch.bool)
+
+    def restored(network, watch):
+        settings = RestorationSettings(noise_level=0.5, steps=4, draws=1)
+        lib.restore(network, small, settings, watch)
+
+    def filled(network, watch):
+        lib.fill(network, small[0], hole, steps=4, answers=1, seed=0, watch=watch)
+
+    for walk, start in ((restored, 0.5), (filled, lib.START_LEVEL)):
+        for network, level in ((tiny, 0.005), (early, 0.05)):
+            steps = []
+            walk(network, steps.append)
+            before = steps[[step.t for step in steps].index(0) - 1]
+            process = lib.until(network.config.process, start)
+            t = torch.tensor(before.t, dtype=torch.float64)
+            assert process.noise_level(t).item() == pytest.approx(level)
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,18 @@ def test_a_slice_of_a_run_is_the_run(checkpoint, sampler):
     torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-5, atol=0)
 
 
+def test_a_walk_ends_at_the_last_level_of_its_network(checkpoint):
+    early = replace(checkpoint, config=replace(checkpoint.config, last_level=0.02))
+    settings = SamplingSettings(steps=4, labels=(0, 1))
+    for network, level in ((checkpoint, 0.005), (early, 0.02)):
+        *_, before, end = run(network, settings)
+        t = torch.tensor(before.t, dtype=torch.float64)
+        assert settings.process.noise_level(t).item() == pytest.approx(level)
+        assert end.t == 0
+    uniform = replace(settings, grid="uniform")
+    assert torch.equal(last(early, uniform), last(checkpoint, uniform))
+
+
 def test_seed_and_label_and_position_matter(checkpoint):
     settings = SamplingSettings(steps=3, labels=(0, 0))
     x = last(checkpoint, settings)
