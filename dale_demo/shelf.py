@@ -78,6 +78,7 @@ class Shelf:
         """Remove remains, then networks, until one more of `size` bytes fits."""
         if self._fits(cache, size):
             return
+        cache.mkdir(parents=True, exist_ok=True)  # all room may be promised before anything came
         self._sweep(cache)
         while not self._fits(cache, size):
             if not self._remove_oldest(cache):

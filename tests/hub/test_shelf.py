@@ -170,14 +170,18 @@ def test_what_is_in_use_stays(fetch, bound):
     assert there() == {*"cd"}, "after the block it may go"
 
 
-def test_what_is_promised_counts(tmp_path):
-    shelf = Shelf(100, 9)
-    with shelf.room(tmp_path / "models--a--a", 60):
-        with shelf.room(tmp_path / "models--a--b", 40):
+@pytest.mark.parametrize("begun", [True, False])
+def test_what_is_promised_counts(tmp_path, begun):
+    """Also before the first file has come, when there is no cache yet to look through."""
+    shelf, cache = Shelf(100, 9), tmp_path / "cache"
+    if begun:
+        cache.mkdir()
+    with shelf.room(cache / "models--a--a", 60):
+        with shelf.room(cache / "models--a--b", 40):
             pass
-        with pytest.raises(FullError), shelf.room(tmp_path / "models--a--b", 41):
+        with pytest.raises(FullError), shelf.room(cache / "models--a--b", 41):
             pass
-    with shelf.room(tmp_path / "models--a--b", 100):
+    with shelf.room(cache / "models--a--b", 100):
         pass
 
 
