@@ -1,10 +1,16 @@
 """Fixtures that several test files share: a generator, a tiny network, tiny pictures."""
 
+import os
+
 import pytest
 import torch
 
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser, UNetConfig
+
+# The cores are shared by pytest's workers, their servers and their browsers.
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

@@ -296,7 +296,8 @@ def test_two_processes_train_as_one(pictures: Dataset, tmp_path):
     loaded = load_checkpoint(tmp_path / "two")
     two = [loss for _, loss in loaded.config.training["loss_curve"]]
     assert two == pytest.approx(one, abs=1e-4)
-    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
+    # Adam divides rounding by rounding where a gradient is nearly 0; a step is up to 2e-3 long.
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=5e-4)
     other = run(pictures, tmp_path / "other", dataclasses.replace(config, seed=5))
     assert other != pytest.approx(one, abs=1e-2)
 
