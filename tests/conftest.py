@@ -8,9 +8,9 @@ import torch
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser, UNetConfig
 
-# The cores are shared by pytest's workers, their servers and their browsers.
+# The cores are shared by pytest's workers, the processes that tests start, and their browsers.
 torch.set_num_threads(1)
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture

@@ -206,7 +206,7 @@ def test_two_processes_draw_the_same_pictures(network, tmp_path):
         *("--master-addr=127.0.0.1", f"--master-port={port}", str(tmp_path / "worker.py")),
         *(str(tmp_path / "net"), str(tmp_path / "images")),
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, timeout=270, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     alone = sample_images(network, SETTINGS, batch_size=8).astype(int)

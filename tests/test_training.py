@@ -278,7 +278,8 @@ leave()
     reason="needs the gloo backend",
 )
 def test_two_processes_train_as_one(pictures: Dataset, tmp_path):
-    config = dataclasses.replace(CONFIG, images=16 * 4)
+    # Short steps: Adam divides rounding by rounding where a gradient is nearly 0.
+    config = dataclasses.replace(CONFIG, images=16 * 4, learning_rate=1e-3)
     (tmp_path / "worker.py").write_text(WORKER)
     torch.save({"images": pictures.images, "labels": pictures.labels}, tmp_path / "data.pt")
     with socket.socket() as free:
@@ -296,16 +297,15 @@ def test_two_processes_train_as_one(pictures: Dataset, tmp_path):
     loaded = load_checkpoint(tmp_path / "two")
     two = [loss for _, loss in loaded.config.training["loss_curve"]]
     assert two == pytest.approx(one, abs=1e-4)
-    # Adam divides rounding by rounding where a gradient is nearly 0; a step is up to 2e-3 long.
-    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=5e-4)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
     other = run(pictures, tmp_path / "other", dataclasses.replace(config, seed=5))
     assert other != pytest.approx(one, abs=1e-2)
 
 
 def environment():
-    """This process's environment, with the package importable and one thread to a process."""
+    """This process's environment, with the package importable."""
     import os
     from pathlib import Path
 
     root = str(Path(training.__file__).parent.parent)
-    return os.environ | {"PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    return os.environ | {"PYTHONPATH": root}
