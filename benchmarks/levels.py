@@ -18,10 +18,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from dale_demo.card import DISTANCES, distances, hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from dale_demo.checkpoint import Checkpoint, find_checkpoint, hasten, load_checkpoint
 from dale_demo.classifier import find_classifier, load_classifier
 from dale_demo.data import Dataset, load_split
-from dale_demo.evaluation import Reference, hasten
+from dale_demo.evaluation import Reference
 from dale_demo.process import Noise
 from dale_demo.restoration import DrawerName, WalkerName, noise, reverse, until
 from dale_demo.tables import table

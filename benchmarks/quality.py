@@ -24,10 +24,10 @@ import click
 from tqdm import tqdm
 
 from dale_demo.card import hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_config
+from dale_demo.checkpoint import Checkpoint, find_checkpoint, hasten, load_checkpoint, load_config
 from dale_demo.classifier import Classifier, check_judge, find_classifier, load_classifier
 from dale_demo.data import PositiveMap, load_split
-from dale_demo.evaluation import Reference, hasten, measure, sample
+from dale_demo.evaluation import Reference, measure, sample
 from dale_demo.quality import Comparison, Method, additive_methods, our_methods, paper_methods
 from dale_demo.report import Report
 from dale_demo.samplers import Step

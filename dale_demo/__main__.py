@@ -161,6 +161,11 @@ def cli() -> None:
 @click.option("--log-noise-std", default=1.3, help="Standard deviation of ln s.")
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
 @click.option("--from", "initial", help="Trained network to start from: a name, folder or Hub id.")
+@click.option(
+    "--weaker",
+    help="The network of --from with less training: learn what that says, led away from this.",
+)
+@click.option("--guidance", default=1.0, help="How far away from --weaker: 1 is --from itself.")
 @device_option
 @compile_option
 @bf16_option
@@ -170,6 +175,7 @@ def train(
     data_root: str | None,
     positive_map: str,
     initial: str | None,
+    weaker: str | None,
     device: str,
     compiled: bool,
     bf16: bool,
@@ -182,6 +188,8 @@ def train(
     from dale_demo.processes import leave
 
     config = training.TrainingConfig(**settings)
+    if weaker and initial:
+        _keep_apart(out, initial, weaker)
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
     pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
@@ -195,6 +203,7 @@ def train(
             bf16=bf16,
             cpu=device == "cpu",
             initial=_load(initial, "cpu") if initial else None,
+            weaker=_load(weaker, "cpu") if weaker else None,
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
@@ -302,7 +311,7 @@ def evaluate(
     from dale_demo import classifier as judges
     from dale_demo import evaluation
     from dale_demo.card import add_evaluation
-    from dale_demo.checkpoint import load_checkpoint
+    from dale_demo.checkpoint import hasten, load_checkpoint
     from dale_demo.inception import load_inception
     from dale_demo.processes import leave
     from dale_demo.report import CLASSIFIER, Report
@@ -320,7 +329,7 @@ def evaluate(
     if last_level is not None:
         loaded = replace(loaded, config=replace(loaded.config, last_level=last_level))
     end = loaded.config.last_level
-    evaluation.hasten(loaded, compiled, bf16)
+    hasten(loaded, compiled, bf16)
     folder = classifier or judges.find_classifier(loaded.config.dataset)
     judge = judges.load_classifier(folder, _device(device))
     judges.check_judge(judge, loaded)
@@ -425,6 +434,13 @@ def _load(name: str, device: str) -> "Checkpoint":
     from dale_demo.checkpoint import load_checkpoint
 
     return load_checkpoint(_find(name).folder, _device(device))
+
+
+def _keep_apart(out: str, *teachers: str) -> None:
+    """Refuse to write over a network while another learns from it."""
+    for name in teachers:
+        if _find(name).folder.resolve() == Path(out).resolve():
+            raise ValueError(f"--out {out} would write over {name}, which teaches; choose another.")
 
 
 def _find(name: str) -> "Resolved":

@@ -312,23 +312,24 @@ def _training(facts: Mapping[str, Any]) -> str:
         rows.append(("Pictures seen", f"{facts['images']:,}"))
     if "seconds" in facts:
         rows.append(("Time (h:mm)", clock(facts["seconds"])))
+    guidance = facts.get("settings", {}).get("guidance", 1)
     parts = [fenced(facts["command"], "bash"), table(("", ""), rows)]
+    if guidance != 1:
+        parts.insert(0, _TAUGHT.format(guidance=guidance))
     if facts.get("loss_curve"):
-        parts.append(_curve(facts["loss_curve"]))
+        parts.append(_curve(facts["loss_curve"], _LOSS if guidance == 1 else _TAUGHT_LOSS))
     if facts.get("before"):
         parts = [_training(facts["before"]), "Then, from the weights that this gave:", *parts]
     return "\n\n".join(parts)
 
 
-def _curve(curve: Sequence[tuple[int, float]]) -> str:
-    """The loss at about a dozen points; 1 is no better than always predicting the mean."""
+def _curve(curve: Sequence[tuple[int, float]], loss: str) -> str:
+    """The loss at about a dozen points, and what kind of loss it is."""
     points = curve[:: -(-len(curve) // CURVE_ROWS)]
     if points[-1] != curve[-1]:
         points = [*points, curve[-1]]
-    rows = ((f"{seen:,}", f"{loss:.4f}") for seen, loss in points)
-    return "Loss (M-DSM, preconditioned; 1 is no better than the data's mean):\n\n" + table(
-        ("Pictures seen", "Loss"), rows
-    )
+    rows = ((f"{seen:,}", f"{value:.4f}") for seen, value in points)
+    return f"Loss ({loss}):\n\n" + table(("Pictures seen", "Loss"), rows)
 
 
 def _quality(metrics: Mapping[str, Any]) -> str:
@@ -412,6 +413,13 @@ _ADDITIVE = (
     "\n\n**This one is the baseline to compare with:** its data are x₀ = e^pixel, so that ln x₀ is "
     "the pixel itself, and all of it is ordinary additive diffusion on raw pixels."
 )
+
+_LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
+_TAUGHT_LOSS = "M-ESM, preconditioned; 0 is what the teacher says"
+_TAUGHT = """\
+Not from the data's own ln x₀, but from a teacher: these weights, led away from those of a weaker
+network by w = {guidance:g} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes
+two calls a step; here one network learns what it says."""
 
 _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their

@@ -127,6 +127,19 @@ class Checkpoint:
     config: CheckpointConfig
 
 
+def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:
+    """Make a network quicker for a long run, where that pays.
+
+    Args:
+        compiled: Compile the U-Net, which takes half a minute and on a CPU a C++ compiler.
+        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves D by a small
+            part of a grey level in root mean square, by one or two at worst.
+    """
+    checkpoint.model.bf16 = bf16
+    if compiled:
+        checkpoint.model.unet.compile()
+
+
 def save_checkpoint(
     folder: Path | str, model: Denoiser, config: CheckpointConfig, card: str
 ) -> None:

@@ -144,19 +144,6 @@ def sample(
     return images, time.perf_counter() - began
 
 
-def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:
-    """Make a network quicker for a long run, where that pays.
-
-    Args:
-        compiled: Compile the U-Net, which takes half a minute and on a CPU a C++ compiler.
-        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves D by a small
-            part of a grey level in root mean square, by one or two at worst.
-    """
-    checkpoint.model.bf16 = bf16
-    if compiled:
-        checkpoint.model.unet.compile()
-
-
 def measure(
     checkpoint: Checkpoint,
     classifier: Classifier,

@@ -40,9 +40,8 @@ def m_dsm(
         data_log_std: s_d, the standard deviation of ln x₀; used by "preconditioned".
     """
     x = process.forward(x0, t, z)
-    return _score_error(
-        score(x, t), conditional_target(process, x0, x, t), process, t
-    ) * loss_weight(process.noise_level(t), weighting, data_log_std)
+    error = _score_error(score(x, t), conditional_target(process, x0, x, t), process, t)
+    return error * loss_weight(process.noise_level(t), weighting, data_log_std)
 
 
 def m_esm(
@@ -52,10 +51,19 @@ def m_esm(
     x0: Tensor,
     t: Tensor,
     z: Tensor,
+    weighting: Weighting = "paper",
+    data_log_std: float = 1.0,
 ) -> Tensor:
-    """Multiplicative explicit score matching against the `exact` marginal score, paper's weight."""
+    """Multiplicative explicit score matching, ‖s² (h_θ(x_t, t) − h(x_t, t))‖² → [B].
+
+    Args:
+        exact: h, the marginal score, or that of a network to learn from.
+
+    The others are those of `m_dsm`.
+    """
     x = process.forward(x0, t, z)
-    return _score_error(score(x, t), exact(x, t), process, t)
+    error = _score_error(score(x, t), exact(x, t), process, t)
+    return error * loss_weight(process.noise_level(t), weighting, data_log_std)
 
 
 def loss_weight(noise_level: Tensor, weighting: Weighting, data_log_std: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Train a network by M-DSM, as a generator of progress.
+"""Train a network by M-DSM, or by M-ESM from a teacher, as a generator of progress.
 
 Every random draw of a step comes from (seed, step) alone and is made for the global batch, of
 which each process takes its rows. So training resumes exactly, on any number of processes, with
@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -39,8 +39,9 @@ from dale_demo.checkpoint import (
     write_atomically,
 )
 from dale_demo.data import Dataset
+from dale_demo.distillation import Teacher
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
-from dale_demo.objectives import m_dsm
+from dale_demo.objectives import m_dsm, m_esm
 from dale_demo.process import seeds_of
 from dale_demo.score import from_denoiser
 
@@ -63,6 +64,7 @@ class TrainingConfig:
         ema: Decay per step of the averaged weights, which are what is saved; see `ema_update`.
         label_dropout: Share of labels replaced by the null class.
         log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
+        guidance: How far a teacher is led away from its weaker version; 1 where there is none.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
         seed: Of the weights and every draw.
 
@@ -78,6 +80,7 @@ class TrainingConfig:
     label_dropout: float = 0.1
     log_noise_mean: float = -1.0
     log_noise_std: float = 1.3
+    guidance: float = 1.0
     width: int = 48
     multipliers: tuple[int, ...] = (2, 4)
     patch: int = 2
@@ -93,6 +96,8 @@ class TrainingConfig:
             raise ValueError("ema must be in [0, 1) and label_dropout in [0, 1].")
         if not self.log_noise_std > 0:
             raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
+        if not math.isfinite(self.guidance):
+            raise ValueError(f"guidance must be finite, got {self.guidance}.")
 
     def network(self, data: Dataset) -> UNetConfig:
         """The network for `data`: its shape, classes and log moments."""
@@ -129,7 +134,8 @@ class Progress:
         step: Optimiser steps so far.
         images: Pictures seen so far.
         total: Pictures to see in all.
-        loss: Mean preconditioned M-DSM loss; 1 means no better than the data's mean.
+        loss: Mean preconditioned loss: by M-DSM 1 means no better than the data's mean, by M-ESM
+            0 means the same as the teacher.
         seconds: Time spent training so far, over all interruptions.
     """
 
@@ -144,13 +150,15 @@ class Progress:
 class _State:
     """What survives an interruption, apart from tensors.
 
-    `before` is the training record of the network whose weights the run started from.
+    `before` is the training record of the network whose weights the run started from, `teacher`
+    the fingerprint of what it learns from in place of the data.
     """
 
     step: int = 0
     seconds: float = 0.0
     curve: list[tuple[int, float]] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
+    teacher: str | None = None
 
 
 def train(
@@ -165,6 +173,7 @@ def train(
     bf16: bool = False,
     cpu: bool = False,
     initial: Checkpoint | None = None,
+    weaker: Checkpoint | None = None,
 ) -> Iterator[Progress]:
     """Train on `data` and keep a checkpoint in the folder `out`.
 
@@ -181,17 +190,20 @@ def train(
         cpu: Keep off the GPU.
         initial: Trained network whose weights a fresh run starts from, be it of other data; it must
             have the shape that `config` and `data` ask for.
+        weaker: The same network with less training. The run then learns what `initial` says, led
+            away from this; see `Teacher`. The pictures only say where.
 
     Yields:
         Progress, on every process; only the main one writes.
 
     Raises:
         ValueError: The batch does not divide over the processes or exceeds the data, the loss is no
-            longer finite, or `initial` has another shape.
-        CheckpointError: The unfinished run in `out` is of another configuration or other data, or
-            damaged; or the network is larger than a checkpoint may be.
+            longer finite, `initial` has another shape, or a teacher lacks one of its three parts.
+        CheckpointError: The unfinished run in `out` is of another configuration, other data or
+            another teacher, or damaged; or the network is larger than a checkpoint may be.
     """
-    run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial)
+    teacher = _teacher(initial, weaker, config.guidance)
+    run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial, teacher)
     run.resume()
     last_save = time.monotonic()
     try:
@@ -235,6 +247,7 @@ class _Run:
         bf16: bool,
         cpu: bool,
         initial: Checkpoint | None,
+        teacher: Teacher | None,
     ):
         self.accelerator = Accelerator(cpu=cpu)
         world = self.accelerator.num_processes
@@ -249,6 +262,10 @@ class _Run:
         if initial:
             _take_weights(model, initial)
             self.state.before = dict(initial.config.training)
+        self.teacher = teacher
+        if teacher:
+            self.state.teacher = teacher.fingerprint
+            teacher.prepare(self.accelerator.device, compiled, bf16)
         self.model = model.to(self.accelerator.device)
         self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
@@ -283,8 +300,12 @@ class _Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
         score = from_denoiser(lambda u, s: self.network(u, s, labels), paper.PROCESS)
-        s_d = self.model.config.log_std
-        loss = m_dsm(score, paper.PROCESS, x0, t, z, "preconditioned", s_d).mean()
+        objective, process, s_d = m_dsm, paper.PROCESS, self.model.config.log_std
+        if self.teacher:
+            objective = partial(m_esm, exact=self.teacher.score(process, labels))
+        loss = objective(
+            score, process=process, x0=x0, t=t, z=z, weighting="preconditioned", data_log_std=s_d
+        ).mean()
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
@@ -313,6 +334,11 @@ class _Run:
                 f"{path} belongs to a run with other settings or data; remove it, or choose "
                 "another folder."
             )
+        if stored.get("teacher") != self.state.teacher:
+            raise CheckpointError(
+                f"{path} belongs to a run with another teacher; remove it, or choose another "
+                "folder."
+            )
         try:
             self._restore(stored, tensors)
         except (KeyError, RuntimeError) as error:
@@ -320,7 +346,9 @@ class _Run:
 
     def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         curve = [(images, loss) for images, loss in stored["curve"]]
-        self.state = _State(stored["step"], stored["seconds"], curve, stored["before"])
+        self.state = _State(
+            stored["step"], stored["seconds"], curve, stored["before"], self.state.teacher
+        )
         self.model.load_state_dict(_group(tensors, "model"))
         self.ema.module.load_state_dict(_group(tensors, "ema"))
         self.ema.n_averaged.fill_(self.state.step)
@@ -393,6 +421,19 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
         torch._foreach_lerp_(averaged, current, [share] * len(averaged))
 
     return update
+
+
+def _teacher(
+    better: Checkpoint | None, weaker: Checkpoint | None, guidance: float
+) -> Teacher | None:
+    if weaker is None and guidance == 1:
+        return None
+    if better is None or weaker is None or guidance == 1:
+        raise ValueError(
+            "A teacher is a trained network to start from, a weaker version of it, and a guidance "
+            "other than 1: give all three or none."
+        )
+    return Teacher(better, weaker, guidance)
 
 
 def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:

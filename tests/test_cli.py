@@ -214,6 +214,20 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     assert [r["settings"]["steps"] for r in again] == [4, 4, 5, 5]
 
 
+def test_a_network_is_taught_by_two_others(tmp_path, refused):
+    dataset, better, weaker, out = (tmp_path / name for name in ("set", "better", "weaker", "out"))
+    train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
+    train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
+    for folder, seed in ((better, 0), (weaker, 1)):
+        invoke(*train, "--out", folder, "--seed", seed)
+    taught = (*train, "--from", better, "--weaker", weaker)
+    for folder in (better, weaker):
+        assert "which teaches" in refused(*taught, "--guidance", 2, "--out", folder)
+        assert load_config(folder).training["settings"]["guidance"] == 1
+    invoke(*taught, "--guidance", 2, "--out", out)
+    assert load_config(out).training["settings"]["guidance"] == 2
+
+
 def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
     dataset, out = write_folder_set(tmp_path / "set"), tmp_path / "net"
     train = ("train", "--dataset", dataset, "--out", out, "--device", "cpu", "--map", "exp")

@@ -15,7 +15,7 @@ import torch
 from tiny_network import save_tiny
 
 from dale_demo import classifier, evaluation, metrics
-from dale_demo.checkpoint import find_checkpoint, load_checkpoint
+from dale_demo.checkpoint import find_checkpoint, hasten, load_checkpoint
 from dale_demo.data import Dataset
 from dale_demo.evaluation import Reference
 from dale_demo.report import Report
@@ -37,7 +37,7 @@ def network(tmp_path):
 
 
 def hastened(network, compiled=False, bf16=False):
-    evaluation.hasten(network, compiled, bf16)
+    hasten(network, compiled, bf16)
     return network
 
 

@@ -120,6 +120,51 @@ def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(pictures, tmp_p
     assert load_checkpoint(tmp_path / "two").config.training["before"] == first.config.training
 
 
+@pytest.fixture
+def taught(pictures, tmp_path):
+    """Options of a run that learns from a network of 60 steps, led away from one of 20."""
+    for name, steps in (("weaker", 20), ("better", 60)):
+        longer = dataclasses.replace(CONFIG, images=16 * steps, learning_rate=1e-2)
+        run(pictures, tmp_path / name, longer)
+    config = dataclasses.replace(CONFIG, images=16 * 60, guidance=2.0, learning_rate=1e-3)
+    networks = {
+        name: load_checkpoint(tmp_path / folder)
+        for name, folder in (("initial", "better"), ("weaker", "weaker"))
+    }
+    return {"config": config, **networks}
+
+
+def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
+    """Its loss falls below that of one which stays; without guidance there is nothing to learn."""
+    losses = run(pictures, tmp_path / "student", **taught, report_every=10)
+    still = taught | {"config": dataclasses.replace(taught["config"], learning_rate=1e-9)}
+    unmoved = run(pictures, tmp_path / "still", **still, report_every=10)
+    assert losses[-1] < 0.6 * unmoved[-1]
+    near = taught | {"config": dataclasses.replace(still["config"], guidance=1.01)}
+    assert sum(run(pictures, tmp_path / "near", **near, report_every=10)) < 1e-3 * sum(unmoved)
+
+    student = load_checkpoint(tmp_path / "student").config
+    assert student.runs == [taught["initial"].config.training, student.training]
+    assert student.training["settings"]["guidance"] == 2
+
+
+def test_a_taught_run_resumes_exactly_under_the_same_teacher_alone(pictures, tmp_path, taught):
+    run(pictures, tmp_path / "one", **taught, report_every=10)
+    run(pictures, tmp_path / "two", **taught, report_every=10, reports=2)
+    other = taught | {"weaker": taught["initial"], "initial": taught["weaker"]}
+    with pytest.raises(CheckpointError, match="another teacher"):
+        run(pictures, tmp_path / "two", **other)
+    run(pictures, tmp_path / "two", **taught, report_every=10)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("missing", ["config", "initial", "weaker"])
+def test_a_teacher_that_lacks_a_part_is_refused(missing, pictures, tmp_path, taught):
+    neutral = {"config": CONFIG, "initial": None, "weaker": None}
+    with pytest.raises(ValueError, match="give all three or none"):
+        run(pictures, tmp_path / "student", **taught | {missing: neutral[missing]})
+
+
 def test_weights_of_another_shape_are_refused(pictures, tmp_path):
     run(pictures, tmp_path / "first")
     wider = dataclasses.replace(CONFIG, width=32)
@@ -184,7 +229,7 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
     good = (tmp_path / "model.safetensors").read_bytes()
     if broken == "loss":
         monkeypatch.setattr(
-            training, "m_dsm", lambda score, process, x0, t, z, *a: score(x0, t) * math.nan
+            training, "m_dsm", lambda score, x0, t, **others: score(x0, t) * math.nan
         )
     else:
         monkeypatch.setattr(training, "ema_update", lambda decay: poison)

@@ -1,0 +1,68 @@
+"""A teacher for a network: a trained one, led away from a weaker version of itself.
+
+Autoguidance (Karras et al. 2024, arXiv 2406.02507): where two versions of a network differ, the
+weaker has yet to learn something, so what the better is still short of lies on in that direction,
+
+    h = h_weaker + w (h_better − h_weaker),   w > 1.
+
+Sampling with h costs two network calls a step. A network that has learned h costs one.
+"""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dale_demo.checkpoint import Checkpoint, hasten
+from dale_demo.process import GeometricBrownianMotion
+from dale_demo.score import Score, guided
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What a network is to learn in place of the data.
+
+    Args:
+        better: The network to learn from.
+        weaker: The same with less training, for pictures of the same shape and classes.
+        guidance: w; 1 is the better network itself, 0 the weaker.
+
+    Raises:
+        ValueError: The two are not of the same pictures.
+    """
+
+    better: Checkpoint
+    weaker: Checkpoint
+    guidance: float
+
+    def __post_init__(self) -> None:
+        better, weaker = self.better.config, self.weaker.config
+        if (better.dataset, better.class_names) != (weaker.dataset, weaker.class_names):
+            raise ValueError(
+                f"A network of {better.dataset} cannot be led away from one of {weaker.dataset}."
+            )
+        if better.positive_map is not weaker.positive_map:
+            raise ValueError("The weaker network was trained under another --map.")
+
+    def prepare(self, device: torch.device, compiled: bool, bf16: bool) -> None:
+        """Bring both networks to `device`; see `hasten` for the rest."""
+        for checkpoint in (self.better, self.weaker):
+            checkpoint.model.to(device)
+            hasten(checkpoint, compiled, bf16)
+
+    def score(self, process: GeometricBrownianMotion, labels: Tensor) -> Score:
+        """h for `labels` [B], where −1 is no class; no gradient reaches the networks."""
+        better, weaker = (
+            checkpoint.model.score(process, labels) for checkpoint in (self.better, self.weaker)
+        )
+        return torch.no_grad()(guided(better, weaker, self.guidance))
+
+    @property
+    def fingerprint(self) -> str:
+        """The same only for the same two networks and the same w."""
+        digest = hashlib.sha256(str(self.guidance).encode())
+        for checkpoint in (self.better, self.weaker):
+            for parameter in checkpoint.model.parameters():
+                digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()

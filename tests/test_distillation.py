@@ -1,0 +1,86 @@
+"""The teacher: the better network, led away from the weaker, and a student that learns from it."""
+
+import dataclasses
+
+import pytest
+import torch
+from tiny_network import save_tiny
+from torch.testing import assert_close
+
+from dale_demo.checkpoint import load_checkpoint
+from dale_demo.data import PositiveMap
+from dale_demo.distillation import Teacher
+from dale_demo.paper import PROCESS
+from dale_demo.score import denoise
+
+
+@pytest.fixture
+def better(tmp_path):
+    return load_checkpoint(save_tiny(tmp_path / "better"))
+
+
+@pytest.fixture
+def weaker(tmp_path):
+    """The same network with half of each weight."""
+    network = load_checkpoint(save_tiny(tmp_path / "weaker"))
+    with torch.no_grad():
+        for parameter in network.model.parameters():
+            parameter /= 2
+    return network
+
+
+@pytest.fixture
+def noised(generator):
+    """x and t of four pictures, and labels of which the last is none."""
+    x = torch.randn(4, 1, 8, 8, generator=generator, dtype=torch.float64).exp()
+    t = torch.tensor([0.01, 0.3, 1.0, 20.0], dtype=torch.float64)
+    return x, t, torch.tensor([0, 1, 2, -1])
+
+
+def estimates(network, x, t, labels):
+    """D by the network itself, without the detour over scores."""
+    u = x.log() - PROCESS.log_drift(t).reshape(-1, 1, 1, 1)
+    return network.model(u, PROCESS.noise_level(t), labels)
+
+
+@pytest.mark.parametrize("w", [0.0, 1.0, 2.5])
+def test_it_says_the_better_estimate_led_away_from_the_weaker(w, better, weaker, noised):
+    x, t, labels = noised
+    said = denoise(Teacher(better, weaker, w).score(PROCESS, labels), PROCESS, x, t)
+    strong, weak = (estimates(network, x, t, labels).double() for network in (better, weaker))
+    assert_close(said, weak + w * (strong - weak), rtol=0, atol=1e-5)
+    assert (strong - weak).abs().amax((1, 2, 3)).min() > 0.01  # else any w would do
+
+
+def test_no_gradient_reaches_its_networks(better, weaker, noised):
+    x, t, labels = noised
+    for network in (better, weaker):
+        network.model.requires_grad_()
+    h = Teacher(better, weaker, 2.0).score(PROCESS, labels)(x, t)
+    assert not h.requires_grad
+    assert better.model.score(PROCESS, labels)(x, t).requires_grad
+
+
+def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weaker):
+    teachers = [
+        Teacher(better, weaker, 2.0),
+        Teacher(better, weaker, 1.5),
+        Teacher(better, better, 2.0),
+        Teacher(weaker, weaker, 2.0),
+    ]
+    assert len({teacher.fingerprint for teacher in teachers}) == 4
+    assert Teacher(better, weaker, 2.0).fingerprint == teachers[0].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dataset": "letters"}, "network of tiny cannot be led away from one of letters"),
+        ({"class_names": ("c", "b", "a")}, "cannot be led away"),
+        ({"positive_map": PositiveMap.EXP}, "another --map"),
+    ],
+)
+def test_a_weaker_network_of_something_else_is_refused(change, reason, better, weaker):
+    other = dataclasses.replace(weaker, config=dataclasses.replace(weaker.config, **change))
+    with pytest.raises(ValueError, match=reason):
+        Teacher(better, other, 2.0)
