@@ -185,11 +185,13 @@ def train(
     from tqdm import tqdm
 
     from dale_demo import data, training
+    from dale_demo.checkpoint import load_checkpoint
     from dale_demo.processes import leave
 
     config = training.TrainingConfig(**settings)
-    if weaker and initial:
-        _keep_apart(out, initial, weaker)
+    better, lesser = (_find(name).folder if name else None for name in (initial, weaker))
+    if better and lesser:
+        _keep_apart(out, better, lesser)
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
     pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
@@ -202,8 +204,8 @@ def train(
             compiled=compiled,
             bf16=bf16,
             cpu=device == "cpu",
-            initial=_load(initial, "cpu") if initial else None,
-            weaker=_load(weaker, "cpu") if weaker else None,
+            initial=load_checkpoint(better) if better else None,
+            weaker=load_checkpoint(lesser) if lesser else None,
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
@@ -436,11 +438,10 @@ def _load(name: str, device: str) -> "Checkpoint":
     return load_checkpoint(_find(name).folder, _device(device))
 
 
-def _keep_apart(out: str, *teachers: str) -> None:
+def _keep_apart(out: str, *teachers: Path) -> None:
     """Refuse to write over a network while another learns from it."""
-    for name in teachers:
-        if _find(name).folder.resolve() == Path(out).resolve():
-            raise ValueError(f"--out {out} would write over {name}, which teaches; choose another.")
+    if Path(out).resolve() in [folder.resolve() for folder in teachers]:
+        raise ValueError(f"--out {out} is where a network lies which teaches; choose another.")
 
 
 def _find(name: str) -> "Resolved":

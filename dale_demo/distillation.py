@@ -10,6 +10,7 @@ Sampling with h costs two network calls a step. A network that has learned h cos
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -58,7 +59,7 @@ class Teacher:
         )
         return torch.no_grad()(guided(better, weaker, self.guidance))
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """The same only for the same two networks and the same w."""
         digest = hashlib.sha256(str(self.guidance).encode())

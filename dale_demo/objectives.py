@@ -40,8 +40,8 @@ def m_dsm(
         data_log_std: s_d, the standard deviation of ln x₀; used by "preconditioned".
     """
     x = process.forward(x0, t, z)
-    error = _score_error(score(x, t), conditional_target(process, x0, x, t), process, t)
-    return error * loss_weight(process.noise_level(t), weighting, data_log_std)
+    target = conditional_target(process, x0, x, t)
+    return _score_error(score(x, t), target, process.noise_level(t), weighting, data_log_std)
 
 
 def m_esm(
@@ -62,8 +62,7 @@ def m_esm(
     The others are those of `m_dsm`.
     """
     x = process.forward(x0, t, z)
-    error = _score_error(score(x, t), exact(x, t), process, t)
-    return error * loss_weight(process.noise_level(t), weighting, data_log_std)
+    return _score_error(score(x, t), exact(x, t), process.noise_level(t), weighting, data_log_std)
 
 
 def loss_weight(noise_level: Tensor, weighting: Weighting, data_log_std: float) -> Tensor:
@@ -101,6 +100,8 @@ def non_negative_score_matching(stein: Score, x: Tensor) -> Tensor:
     return (2 * x * psi + x**2 * diagonal + 0.5 * x**2 * psi**2).sum(1)
 
 
-def _score_error(h: Tensor, target: Tensor, process: GeometricBrownianMotion, t: Tensor) -> Tensor:
-    error = (h - target).flatten(1) * process.noise_level(t).reshape(-1, 1) ** 2
-    return error.square().mean(1)
+def _score_error(
+    h: Tensor, target: Tensor, noise_level: Tensor, weighting: Weighting, data_log_std: float
+) -> Tensor:
+    error = (h - target).flatten(1) * noise_level.reshape(-1, 1) ** 2
+    return error.square().mean(1) * loss_weight(noise_level, weighting, data_log_std)

@@ -150,15 +150,13 @@ class Progress:
 class _State:
     """What survives an interruption, apart from tensors.
 
-    `before` is the training record of the network whose weights the run started from, `teacher`
-    the fingerprint of what it learns from in place of the data.
+    `before` is the training record of the network whose weights the run started from.
     """
 
     step: int = 0
     seconds: float = 0.0
     curve: list[tuple[int, float]] = field(default_factory=list)
     before: dict[str, Any] = field(default_factory=dict)
-    teacher: str | None = None
 
 
 def train(
@@ -264,7 +262,6 @@ class _Run:
             self.state.before = dict(initial.config.training)
         self.teacher = teacher
         if teacher:
-            self.state.teacher = teacher.fingerprint
             teacher.prepare(self.accelerator.device, compiled, bf16)
         self.model = model.to(self.accelerator.device)
         self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
@@ -277,6 +274,10 @@ class _Run:
     @property
     def finished(self) -> bool:
         return self.state.step >= self.total_steps
+
+    @property
+    def _teacher_fingerprint(self) -> str | None:
+        return self.teacher.fingerprint if self.teacher else None
 
     def advance(self, steps: int) -> Progress:
         """Take up to `steps` optimiser steps; wait for the device once, at the end."""
@@ -334,7 +335,7 @@ class _Run:
                 f"{path} belongs to a run with other settings or data; remove it, or choose "
                 "another folder."
             )
-        if stored.get("teacher") != self.state.teacher:
+        if stored.get("teacher") != self._teacher_fingerprint:
             raise CheckpointError(
                 f"{path} belongs to a run with another teacher; remove it, or choose another "
                 "folder."
@@ -346,9 +347,7 @@ class _Run:
 
     def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         curve = [(images, loss) for images, loss in stored["curve"]]
-        self.state = _State(
-            stored["step"], stored["seconds"], curve, stored["before"], self.state.teacher
-        )
+        self.state = _State(stored["step"], stored["seconds"], curve, stored["before"])
         self.model.load_state_dict(_group(tensors, "model"))
         self.ema.module.load_state_dict(_group(tensors, "ema"))
         self.ema.n_averaged.fill_(self.state.step)
@@ -403,7 +402,8 @@ class _Run:
         tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
         for i, moments in self.optimizer.optimizer.state_dict()["state"].items():
             tensors |= {f"{name}.{i}": moments[name] for name in ("exp_avg", "exp_avg_sq")}
-        state = dataclasses.asdict(self.state) | {"config": _plain(self.config)}
+        state = dataclasses.asdict(self.state)
+        state |= {"config": _plain(self.config), "teacher": self._teacher_fingerprint}
         plain = {k: v.detach().contiguous().cpu().clone() for k, v in tensors.items()}
         return save(plain, {"state": json.dumps(state)})
 
