@@ -42,7 +42,7 @@ from dale_demo.data import Dataset
 from dale_demo.distillation import Teacher
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
 from dale_demo.objectives import m_dsm, m_esm
-from dale_demo.process import seeds_of
+from dale_demo.process import LAST_LEVEL, seeds_of
 from dale_demo.score import from_denoiser
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
@@ -395,6 +395,7 @@ class _Run:
             start=paper.start(self.data),
             training=self.notes | facts,
             positive_map=self.data.positive_map,
+            last_level=self.teacher.better.config.last_level if self.teacher else LAST_LEVEL,
         )
 
     def _state_bytes(self) -> bytes:

@@ -131,6 +131,8 @@ def taught(pictures, tmp_path):
         name: load_checkpoint(tmp_path / folder)
         for name, folder in (("initial", "better"), ("weaker", "weaker"))
     }
+    early = dataclasses.replace(networks["initial"].config, last_level=0.02)
+    networks["initial"] = dataclasses.replace(networks["initial"], config=early)
     return {"config": config, **networks}
 
 
@@ -146,6 +148,7 @@ def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
     student = load_checkpoint(tmp_path / "student").config
     assert student.runs == [taught["initial"].config.training, student.training]
     assert student.training["settings"]["guidance"] == 2
+    assert student.last_level == 0.02, "it says what its teacher says, and no more"
 
 
 def test_a_taught_run_resumes_exactly_under_the_same_teacher_alone(pictures, tmp_path, taught):
