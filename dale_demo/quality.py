@@ -152,8 +152,12 @@ class Comparison:
         return table(_HEAD, rows)
 
     def trade_off(self, count: int) -> TradeOff:
-        """What was measured on `count` pictures, as points."""
+        """What was measured on `count` pictures on the hardware of the first, as points.
+
+        Seconds on other hardware say nothing beside these.
+        """
         measured, floor = self.measured(count), self._floor(count)["frechet"]
+        hardware = measured[0][1]["hardware"]
         points = tuple(
             Point(
                 name=method.name,
@@ -166,8 +170,8 @@ class Comparison:
                 error=record["frechet"]["error"],
             )
             for method, record in measured
+            if record["hardware"] == hardware
         )
-        hardware = measured[0][1]["hardware"]
         return TradeOff(
             self.dataset,
             count,

@@ -113,6 +113,9 @@ def test_the_trade_off_holds_the_same_numbers(comparison):
     assert (ours["kind"], ours["calls"], ours["seconds"], ours["frechet"]) == ("ours", 10, 3.0, 0.2)
     assert (theirs["kind"], theirs["start"], theirs["calls"]) == ("paper", "fitted", 1000)
     assert len(comparison.trade_off(100).points) == 1
+    comparison.ours.evaluations[1]["hardware"] = "another machine"
+    assert [point.kind for point in comparison.trade_off(10).points] == ["ours"]
+    assert "1,000" in comparison.table(10), "where its seconds stand by themselves"
 
 
 def save_network(folder, positive_map=PositiveMap.SHIFT):
