@@ -162,10 +162,14 @@ def cli() -> None:
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
 @click.option("--from", "initial", help="Trained network to start from: a name, folder or Hub id.")
 @click.option(
-    "--weaker",
-    help="The network of --from with less training: learn what that says, led away from this.",
+    "--teacher",
+    help="Trained network to learn from in place of the data, of any size.  [--from's own]",
 )
-@click.option("--guidance", default=1.0, help="How far away from --weaker: 1 is --from itself.")
+@click.option(
+    "--weaker", help="The teacher with less training: learn what that says, led away from this."
+)
+@click.option("--guidance", default=1.0, help="How far away from --weaker: 1 is the teacher's own.")
+@click.option("--guidance-below", default=20.0, help="Noise level up to which it is led away.")
 @device_option
 @compile_option
 @bf16_option
@@ -175,6 +179,7 @@ def train(
     data_root: str | None,
     positive_map: str,
     initial: str | None,
+    teacher: str | None,
     weaker: str | None,
     device: str,
     compiled: bool,
@@ -189,9 +194,12 @@ def train(
     from dale_demo.processes import leave
 
     config = training.TrainingConfig(**settings)
-    better, lesser = (_find(name).folder if name else None for name in (initial, weaker))
-    if better and lesser:
-        _keep_apart(out, better, lesser)
+    if weaker and not teacher:
+        teacher = initial
+    start, better, lesser = (
+        _find(name).folder if name else None for name in (initial, teacher, weaker)
+    )
+    _keep_apart(out, *filter(None, (better, lesser)))
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
     pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
@@ -204,7 +212,8 @@ def train(
             compiled=compiled,
             bf16=bf16,
             cpu=device == "cpu",
-            initial=load_checkpoint(better) if better else None,
+            initial=load_checkpoint(start) if start else None,
+            better=load_checkpoint(better) if better else None,
             weaker=load_checkpoint(lesser) if lesser else None,
         ):
             bar.set_postfix(loss=f"{progress.loss:.4f}")

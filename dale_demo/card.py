@@ -417,9 +417,9 @@ _ADDITIVE = (
 _LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
 _TAUGHT_LOSS = "M-ESM, preconditioned; 0 is what the teacher says"
 _TAUGHT = """\
-Not from the data's own ln x₀, but from a teacher: these weights, led away from those of a weaker
-network by w = {guidance:g} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes
-two calls a step; here one network learns what it says."""
+Not from the data's own ln x₀, but from a teacher: a trained network, led away from a weaker one by
+w = {guidance:g} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes two calls a
+step; here one network learns what it says."""
 
 _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their

@@ -65,6 +65,7 @@ class TrainingConfig:
         label_dropout: Share of labels replaced by the null class.
         log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
         guidance: How far a teacher is led away from its weaker version; 1 where there is none.
+        guidance_below: Noise level up to which it is.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
         seed: Of the weights and every draw.
 
@@ -81,6 +82,7 @@ class TrainingConfig:
     log_noise_mean: float = -1.0
     log_noise_std: float = 1.3
     guidance: float = 1.0
+    guidance_below: float = MAX_NOISE_LEVEL
     width: int = 48
     multipliers: tuple[int, ...] = (2, 4)
     patch: int = 2
@@ -98,6 +100,8 @@ class TrainingConfig:
             raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
         if not math.isfinite(self.guidance):
             raise ValueError(f"guidance must be finite, got {self.guidance}.")
+        if not self.guidance_below > 0:
+            raise ValueError(f"guidance_below must be positive, got {self.guidance_below}.")
 
     def network(self, data: Dataset) -> UNetConfig:
         """The network for `data`: its shape, classes and log moments."""
@@ -171,6 +175,7 @@ def train(
     bf16: bool = False,
     cpu: bool = False,
     initial: Checkpoint | None = None,
+    better: Checkpoint | None = None,
     weaker: Checkpoint | None = None,
 ) -> Iterator[Progress]:
     """Train on `data` and keep a checkpoint in the folder `out`.
@@ -188,8 +193,9 @@ def train(
         cpu: Keep off the GPU.
         initial: Trained network whose weights a fresh run starts from, be it of other data; it must
             have the shape that `config` and `data` ask for.
-        weaker: The same network with less training. The run then learns what `initial` says, led
-            away from this; see `Teacher`. The pictures only say where.
+        better: Trained network, of any size, to learn from in place of the data; the pictures only
+            say where. See `Teacher`.
+        weaker: The same with less training, from which `better` is led away.
 
     Yields:
         Progress, on every process; only the main one writes.
@@ -200,7 +206,7 @@ def train(
         CheckpointError: The unfinished run in `out` is of another configuration, other data or
             another teacher, or damaged; or the network is larger than a checkpoint may be.
     """
-    teacher = _teacher(initial, weaker, config.guidance)
+    teacher = _teacher(better, weaker, config)
     run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial, teacher)
     run.resume()
     last_save = time.monotonic()
@@ -425,16 +431,16 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
 
 
 def _teacher(
-    better: Checkpoint | None, weaker: Checkpoint | None, guidance: float
+    better: Checkpoint | None, weaker: Checkpoint | None, config: TrainingConfig
 ) -> Teacher | None:
-    if weaker is None and guidance == 1:
+    if better is None and weaker is None and config.guidance == 1:
         return None
-    if better is None or weaker is None or guidance == 1:
+    if better is None or weaker is None or config.guidance == 1:
         raise ValueError(
-            "A teacher is a trained network to start from, a weaker version of it, and a guidance "
-            "other than 1: give all three or none."
+            "A teacher is a trained network, a weaker version of it, and a guidance other than 1: "
+            "give all three or none."
         )
-    return Teacher(better, weaker, guidance)
+    return Teacher(better, weaker, config.guidance, config.guidance_below)
 
 
 def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:

@@ -58,7 +58,7 @@ def test_a_card_says_which_run_had_a_teacher():
     taught = TRAINING | {"settings": {"guidance": 1.75}, "before": TRAINING}
     first, last = model_card(tiny_config(training=taught)).split("Then, from the weights")
     assert "M-DSM, preconditioned; 1 is no better" in first
-    assert "a weaker\nnetwork by w = 1.75" in last
+    assert "a weaker one by\nw = 1.75" in last
     assert "M-ESM, preconditioned; 0 is what the teacher says" in last
     assert "teacher" not in first
     assert "M-DSM, preconditioned" not in last

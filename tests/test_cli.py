@@ -227,6 +227,13 @@ def test_a_network_is_taught_by_two_others(tmp_path, refused):
     invoke(*taught, "--guidance", 2, "--out", out)
     assert load_config(out).training["settings"]["guidance"] == 2
 
+    apart = (*train, "--teacher", better, "--weaker", weaker, "--guidance", 2)
+    assert "which teaches" in refused(*apart, "--out", better)
+    invoke(*apart, "--guidance-below", 1, "--out", tmp_path / "fresh")
+    training = load_config(tmp_path / "fresh").training
+    assert training["settings"]["guidance_below"] == 1
+    assert "before" not in training
+
 
 def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
     dataset, out = write_folder_set(tmp_path / "set"), tmp_path / "net"

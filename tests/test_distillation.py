@@ -52,6 +52,23 @@ def test_it_says_the_better_estimate_led_away_from_the_weaker(w, better, weaker,
     assert (strong - weak).abs().amax((1, 2, 3)).min() > 0.01  # else any w would do
 
 
+def test_above_its_level_the_better_network_speaks_alone(better, weaker, noised):
+    x, t, labels = noised  # noise levels on both sides of 1
+    said, alone, led = (
+        score(x, t)
+        for score in (
+            Teacher(better, weaker, 2.5, guidance_below=1.0).score(PROCESS, labels),
+            better.model.score(PROCESS, labels),
+            Teacher(better, weaker, 2.5).score(PROCESS, labels),
+        )
+    )
+    above = PROCESS.noise_level(t) > 1
+    assert 0 < above.sum() < len(t)
+    assert_close(said[above], alone[above], rtol=0, atol=1e-6)
+    assert torch.equal(said[~above], led[~above])
+    assert (said - led)[above].abs().max() > 1e-3
+
+
 def test_no_gradient_reaches_its_networks(better, weaker, noised):
     x, t, labels = noised
     for network in (better, weaker):
@@ -67,8 +84,9 @@ def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weake
         Teacher(better, weaker, 1.5),
         Teacher(better, better, 2.0),
         Teacher(weaker, weaker, 2.0),
+        Teacher(better, weaker, 2.0, guidance_below=1.0),
     ]
-    assert len({teacher.fingerprint for teacher in teachers}) == 4
+    assert len({teacher.fingerprint for teacher in teachers}) == 5
     assert Teacher(better, weaker, 2.0).fingerprint == teachers[0].fingerprint
 
 

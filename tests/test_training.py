@@ -129,10 +129,10 @@ def taught(pictures, tmp_path):
     config = dataclasses.replace(CONFIG, images=16 * 60, guidance=2.0, learning_rate=1e-3)
     networks = {
         name: load_checkpoint(tmp_path / folder)
-        for name, folder in (("initial", "better"), ("weaker", "weaker"))
+        for name, folder in (("initial", "better"), ("better", "better"), ("weaker", "weaker"))
     }
-    early = dataclasses.replace(networks["initial"].config, last_level=0.02)
-    networks["initial"] = dataclasses.replace(networks["initial"], config=early)
+    early = dataclasses.replace(networks["better"].config, last_level=0.02)
+    networks["better"] = dataclasses.replace(networks["better"], config=early)
     return {"config": config, **networks}
 
 
@@ -151,19 +151,33 @@ def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
     assert student.last_level == 0.02, "it says what its teacher says, and no more"
 
 
+def test_a_student_may_be_smaller_than_its_teacher(pictures, tmp_path, taught):
+    small = dataclasses.replace(taught["config"], multipliers=(1,), images=16 * 200)
+    small = dataclasses.replace(small, learning_rate=1e-2)
+    losses = run(pictures, tmp_path, **taught | {"config": small, "initial": None}, report_every=20)
+    assert losses[-1] < 0.3 * losses[0]
+    student = load_checkpoint(tmp_path)
+    assert student.config.runs == [student.config.training], "it owes its weights to no other run"
+    sizes = [
+        sum(p.numel() for p in network.model.parameters())
+        for network in (student, taught["better"])
+    ]
+    assert sizes[0] < sizes[1]
+
+
 def test_a_taught_run_resumes_exactly_under_the_same_teacher_alone(pictures, tmp_path, taught):
     run(pictures, tmp_path / "one", **taught, report_every=10)
     run(pictures, tmp_path / "two", **taught, report_every=10, reports=2)
-    other = taught | {"weaker": taught["initial"], "initial": taught["weaker"]}
+    other = taught | {"weaker": taught["better"], "better": taught["weaker"]}
     with pytest.raises(CheckpointError, match="another teacher"):
         run(pictures, tmp_path / "two", **other)
     run(pictures, tmp_path / "two", **taught, report_every=10)
     assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("missing", ["config", "initial", "weaker"])
+@pytest.mark.parametrize("missing", ["config", "better", "weaker"])
 def test_a_teacher_that_lacks_a_part_is_refused(missing, pictures, tmp_path, taught):
-    neutral = {"config": CONFIG, "initial": None, "weaker": None}
+    neutral = {"config": CONFIG, "better": None, "weaker": None}
     with pytest.raises(ValueError, match="give all three or none"):
         run(pictures, tmp_path / "student", **taught | {missing: neutral[missing]})
 
