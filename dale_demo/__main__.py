@@ -351,8 +351,8 @@ def evaluate(
     reference = None
     if state.is_main_process:
         reference = _reference(judge, eye, loaded.config.dataset, data_root, num_images)
-    if reference and not report.floor(num_images):
-        report.floors.append(reference.floor(num_images))
+    if reference and not report.floor(num_images, conditional):
+        report.floors.append(reference.floor(num_images, conditional))
     for settings in report.missing(runs):
         with _progress(settings, batch_size) as watch:
             images, seconds = evaluation.sample(loaded, settings, batch_size, watch)
@@ -365,7 +365,7 @@ def evaluate(
         if keep:
             evaluation.keep(keep, images, settings, reference)
         if update_card:
-            add_evaluation(found.folder, record, report.floor(num_images), end)
+            add_evaluation(found.folder, record, report.floor(num_images, conditional), end)
     if state.is_main_process:
         click.echo(report.to_markdown())
     leave()

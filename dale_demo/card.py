@@ -121,7 +121,7 @@ def add_evaluation(
     """Store a result of `evaluation.evaluate` in a checkpoint folder: config.json and README.md.
 
     It replaces an earlier result with the same settings, and `floor` (see `Reference.floor`) one
-    of as many pictures; the weights are not touched.
+    of as many pictures of the same classes; the weights are not touched.
 
     Args:
         last_level: Where the measured walks ended, which becomes the network's own; results from
@@ -135,9 +135,9 @@ def add_evaluation(
         metrics = dict(config.metrics)
         if last_level is not None and last_level != config.last_level:
             config, metrics["evaluations"] = replace(config, last_level=last_level), ()
-        metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, "settings")
+        metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, ("settings",))
         if floor is not None:
-            metrics["floors"] = _replaced(metrics.get("floors", ()), floor, "pictures")
+            metrics["floors"] = _replaced(metrics.get("floors", ()), floor, _FLOOR_KEYS)
         config = replace(config, metrics=metrics)
         card = model_card(config)
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
@@ -145,10 +145,14 @@ def add_evaluation(
 
 
 def _replaced(
-    earlier: Iterable[Mapping[str, Any]], record: Mapping[str, Any], key: str
+    earlier: Iterable[Mapping[str, Any]], record: Mapping[str, Any], keys: Sequence[str]
 ) -> list[Mapping[str, Any]]:
-    """`earlier` with `record` in place of what has the same `key`."""
-    return [*(other for other in earlier if other[key] != record[key]), dict(record)]
+    """`earlier` with `record` in place of what has the same under each of `keys`."""
+    others = (other for other in earlier if any(other[key] != record[key] for key in keys))
+    return [*others, dict(record)]
+
+
+_FLOOR_KEYS = ("pictures", "conditional")
 
 
 def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
@@ -346,12 +350,16 @@ def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any
     """
     rows = [_quality_row(record) for record in records]
     rows += [
-        ("real pictures, the floor", *"—————", f"{floor['pictures']:,}", "—", *distances(floor))
+        (_FLOOR[floor["conditional"]], *"—————", f"{floor['pictures']:,}", "—", *distances(floor))
         for floor in floors.get("floors", ())
     ]
     return table(_QUALITY_HEAD, rows)
 
 
+_FLOOR = {
+    True: "real pictures, the floor",
+    False: "real pictures, classes as they come",
+}
 DISTANCES = ("Fréchet", "Kernel × 1000", "Precision", "Recall", "Nearest")
 """Heads of the columns that `distances` fills."""
 _QUALITY_HEAD = (
@@ -426,8 +434,9 @@ Recognised: share of class-conditional pictures that a classifier of real pictur
 class, with Wilson's 95 % interval. Fréchet and kernel distance, precision and recall are those of
 the classifier's features, against the test pictures; they are not comparable with numbers from
 other features. Nearest: median distance in pixels to the nearest training picture, and in brackets
-that of the nearest percent. The floor is what as many training pictures get, but for Nearest, where
-it is that of the test pictures: what lies much nearer was memorised."""
+that of the nearest percent. The floor is what as many training pictures get, as many of each class
+as were asked for, but for Nearest, where it is that of the test pictures: what lies much nearer was
+memorised."""
 
 _NOT_MEASURED = "Not measured yet."
 

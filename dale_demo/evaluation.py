@@ -12,6 +12,7 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import gather_object
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from dale_demo import metrics
 from dale_demo.card import hardware
@@ -58,19 +59,31 @@ class Reference:
         """Of the training pictures [K, F]."""
         return self.describe(self.train.images)
 
-    def some_training(self, count: int, seed: int = 0) -> Dataset:
-        """Training pictures drawn at random, at most `count`."""
+    def some_training(self, count: int, in_turn: bool = False, seed: int = 0) -> Dataset:
+        """Training pictures drawn at random, at most `count`; with `in_turn` they go round the
+        classes for as long as there are any of each."""
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
+        if in_turn:
+            labels = self.train.labels[order]
+            among_own = one_hot(labels).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
+            order = order[torch.argsort(among_own * (labels.max() + 1) + labels)]
         return self.train[order[:count]]
 
-    def floor(self, count: int, seed: int = 0) -> Record:
+    def floor(self, count: int, conditional: bool, seed: int = 0) -> Record:
         """What `compare` says of `count` training pictures: no model can be expected below it.
 
         The distance to the nearest training picture is that of the test pictures.
+
+        Args:
+            conditional: They go round the classes, as samples do that are asked for these. Where
+                the test pictures do not, even real ones are some way from them.
         """
-        some = self.some_training(count, seed)
+        some = self.some_training(count, conditional, seed)
         record = self.compare(some.images, some.labels)
-        return record | {"nearest_training": self.nearest_training(self.test.images[:count])}
+        return record | {
+            "conditional": conditional,
+            "nearest_training": self.nearest_training(self.test.images[:count]),
+        }
 
     def compare(self, images: Tensor, labels: Tensor) -> Record:
         """Every distance of uint8 pictures [N, C, H, W], made for `labels` [N], to the test ones.

@@ -77,6 +77,7 @@ def trade_off(curve: TradeOff, against: Cost = "calls") -> go.Figure:
     One colour for each sampler. Ours are joined by solid lines, those of the additive network by
     dashed ones; the paper's settings are diamonds, hollow where annealed.
     """
+    curve = curve.against(against)
     figure = go.Figure(_floor(curve, against))
     for line in curve.lines():
         figure.add_trace(_line(line, against))
@@ -130,9 +131,14 @@ def _line(points: tuple[Point, ...], against: Cost) -> go.Scatter:
         mode="lines+markers" if first.kind in LINES else "markers",
         line={"color": colour, "width": 2, "dash": "dash" if first.kind == "additive" else "solid"},
         marker={"color": colour, "size": size, "symbol": SYMBOLS[first.kind]},
-        customdata=[(point.start, point.calls, point.seconds, point.error) for point in points],
+        customdata=[(point.start, _price(point), point.error) for point in points],
         hovertemplate=(
-            "%{y:.3g} ± %{customdata[3]:.1g}<br>%{customdata[1]} calls, %{customdata[2]:.2g} s a "
-            "picture<br>%{customdata[0]} start"
+            "%{y:.3g} ± %{customdata[2]:.1g}<br>%{customdata[1]}<br>%{customdata[0]} start"
         ),
     )
+
+
+def _price(point: Point) -> str:
+    """What a picture costs, in words."""
+    calls = f"{point.calls} calls"
+    return calls if point.seconds is None else f"{calls}, {point.seconds:.2g} s a picture"

@@ -152,10 +152,7 @@ class Comparison:
         return table(_HEAD, rows)
 
     def trade_off(self, count: int) -> TradeOff:
-        """What was measured on `count` pictures on the hardware of the first, as points.
-
-        Seconds on other hardware say nothing beside these.
-        """
+        """What was measured on `count` pictures, as points; seconds on the first one's hardware."""
         measured, floor = self.measured(count), self._floor(count)["frechet"]
         hardware = measured[0][1]["hardware"]
         points = tuple(
@@ -165,12 +162,11 @@ class Comparison:
                 kind=method.kind,
                 start=method.settings.start,
                 calls=record["calls"],
-                seconds=record["seconds"] / count,
+                seconds=record["seconds"] / count if record["hardware"] == hardware else None,
                 frechet=record["frechet"]["value"],
                 error=record["frechet"]["error"],
             )
             for method, record in measured
-            if record["hardware"] == hardware
         )
         return TradeOff(
             self.dataset,
@@ -183,7 +179,7 @@ class Comparison:
         )
 
     def _floor(self, count: int) -> Record:
-        floor = self.ours.floor(count)
+        floor = self.ours.floor(count, conditional=True)
         if floor is None:
             raise ValueError(f"The floor of {count:,} pictures has not been measured.")
         return floor

@@ -24,7 +24,7 @@ class Report:
     Args:
         checkpoint: Name or folder of the network, as it was asked for.
         weights: SHA-256 of its weights.
-        floors: What as many real pictures get; one for each number of pictures.
+        floors: As `Reference.floor` returns them: what as many real pictures get.
         evaluations: As `evaluation.evaluate` returns them.
         features: Whose features the distances are taken in.
         last_level: Where walks on a Karras grid ended; see `CheckpointConfig`.
@@ -82,9 +82,12 @@ class Report:
         wanted = described(settings)
         return next((one for one in self.evaluations if one["settings"] == wanted), None)
 
-    def floor(self, count: int) -> Record | None:
-        """The floor for `count` pictures, where it has been measured."""
-        return next((floor for floor in self.floors if floor["pictures"] == count), None)
+    def floor(self, count: int, conditional: bool) -> Record | None:
+        """The floor for `count` pictures, of classes in turn or as they come, where it has been
+        measured."""
+        wanted = (count, conditional)
+        found = (f for f in self.floors if (f["pictures"], f.get("conditional")) == wanted)
+        return next(found, None)
 
     def save(self, file: Path) -> None:
         """Write everything as JSON."""

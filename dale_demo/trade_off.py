@@ -6,6 +6,7 @@ distance depends on it.
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -37,7 +38,8 @@ class Point:
         kind: Gives the shape.
         start: Law of X_T.
         calls: Network calls for one picture.
-        seconds: For one picture.
+        seconds: For one picture; None where it was drawn on other hardware than the first point,
+            beside which its seconds say nothing.
         frechet: Fréchet distance to the test pictures.
         error: Its standard error.
     """
@@ -47,13 +49,15 @@ class Point:
     kind: Kind
     start: str
     calls: int
-    seconds: float
+    seconds: float | None
     frechet: float
     error: float
 
     def cost(self, against: Cost) -> float:
-        """What one picture costs, in network calls or seconds."""
-        return self.calls if against == "calls" else self.seconds
+        """What one picture costs, in network calls or seconds; NaN where that is not known."""
+        if against == "calls":
+            return self.calls
+        return math.nan if self.seconds is None else self.seconds
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,11 @@ class TradeOff:
     floor: float
     floor_error: float
     points: tuple[Point, ...]
+
+    def against(self, cost: Cost) -> "TradeOff":
+        """Those of the points whose cost is known."""
+        known = (point for point in self.points if not math.isnan(point.cost(cost)))
+        return dataclasses.replace(self, points=tuple(known))
 
     def lines(self) -> Iterator[tuple[Point, ...]]:
         """The points by name, each line from cheap to dear; names in their first order."""
@@ -114,6 +123,7 @@ def from_json(text: str) -> list[TradeOff]:
 
 def picture(curve: TradeOff, against: Cost = "calls") -> Picture:
     """The trade-off as a small SVG, for where no figure can move."""
+    curve = curve.against(against)
     points = curve.points
     x = _axis(COSTS[against], [point.cost(against) for point in points])
     y = _axis("Fréchet distance", [*(point.frechet for point in points), *curve.band])

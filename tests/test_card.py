@@ -47,6 +47,7 @@ RECORD = {
 }
 FLOOR = {
     "pictures": 2000,
+    "conditional": True,
     "frechet": {"value": 0.51, "error": 0.04},
     "kernel": {"value": 0.00012, "error": 0.00003},
     "precision": {"value": 0.99, "error": 0.002},
@@ -171,6 +172,16 @@ def test_a_result_is_stored_without_touching_the_weights(tmp_path):
     assert row in card
     assert "| 2,000 | — | 0.51 ± 0.04 | 0.12 ± 0.03 | 0.990 ± 0.002 | 0.980 ± 0.003 |" in card
     assert (folder / "model.safetensors").read_bytes() == weights
+
+
+def test_the_floors_of_classes_in_turn_and_as_they_come_stand_side_by_side(tmp_path):
+    folder, mixed = save_tiny(tmp_path), FLOOR | {"conditional": False}
+    for floor in (FLOOR, mixed, FLOOR):
+        add_evaluation(folder, RECORD, floor)
+    assert load_config(folder).metrics["floors"] == [mixed, FLOOR]
+    card = (folder / "README.md").read_text()
+    assert card.count("| real pictures, the floor |") == 1
+    assert card.count("| real pictures, classes as they come |") == 1
 
 
 def test_results_of_walks_that_ended_elsewhere_are_dropped(tmp_path):

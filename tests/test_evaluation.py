@@ -111,17 +111,31 @@ def test_without_classes_the_balance_is_that_of_the_test_pictures(network, judge
 def test_the_floor_is_that_of_real_pictures(judge):
     data = real(60, 1)
     same = Reference(judge, data, data)
-    floor = same.floor(60)
+    floor = same.floor(60, conditional=True)
     assert floor["frechet"]["value"] == pytest.approx(0, abs=1e-6)
     assert floor["precision"]["value"] == floor["recall"]["value"] == 1
     assert floor["pictures"] == 60
-    other = Reference(judge, data, real(30, 2))
-    assert other.floor(40)["frechet"]["value"] > 0
-    assert other.floor(40) == other.floor(40)
-    expected, _ = metrics.nearest(other.test.images, data.images)
-    assert other.floor(40)["nearest_training"]["median"] == pytest.approx(
-        expected.median().item(), rel=0.1
-    )
+    other = Reference(judge, data, real(30, 2)).floor
+    floor = other(40, conditional=True)
+    assert floor["frechet"]["value"] > 0
+    assert floor == other(40, conditional=True)
+    expected, _ = metrics.nearest(real(30, 2).images, data.images)
+    assert floor["nearest_training"]["median"] == pytest.approx(expected.median().item(), rel=0.1)
+
+
+def test_the_floor_has_as_many_pictures_of_each_class_as_the_samples(judge):
+    """Of unequal classes real pictures in turn are further from the test ones than as they come."""
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 30)
+    images = (40 * labels.reshape(-1, 1, 1, 1) + real(120, 1).images // 8).to(torch.uint8)
+    uneven = Dataset("tiny", images, labels, ("a", "b", "c"))
+    reference = Reference(judge, uneven, uneven)
+    some = reference.some_training(45, in_turn=True).labels
+    assert some.reshape(15, 3).sort(1).values.eq(torch.arange(3)).all(), "they go round"
+    assert reference.some_training(120, in_turn=True).labels.bincount().tolist() == [60, 30, 30]
+    assert reference.some_training(120).labels[:90].bincount()[0] > 40, "at random they do not"
+    in_turn, mixed = (reference.floor(90, conditional=c) for c in (True, False))
+    assert (in_turn["conditional"], mixed["conditional"]) == (True, False)
+    assert in_turn["frechet"]["value"] > 3 * mixed["frechet"]["value"]
 
 
 def test_neighbours_of_training_pictures_are_themselves(reference):

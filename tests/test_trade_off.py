@@ -62,6 +62,18 @@ def test_the_figure_against_seconds():
     assert "seconds" in figure.layout.xaxis.title.text
 
 
+def test_what_was_drawn_on_other_hardware_is_shown_against_calls_alone():
+    elsewhere = replace(CURVE.points[-1], seconds=None)
+    curve = replace(CURVE, points=(*CURVE.points[:2], elsewhere))
+    assert from_json(to_json([curve])) == [curve]
+    calls, seconds = trade_off(curve), trade_off(curve, "seconds")
+    assert [line.name for line in calls.data[2:]] == ["bridge", "Dale–Langevin, paper"]
+    assert calls.data[3].customdata[0][1] == "1000 calls"
+    assert [line.name for line in seconds.data[2:]] == ["bridge"]
+    dots = [len(list(tree(curve, cost).iter(SVG + "circle"))) for cost in ("calls", "seconds")]
+    assert dots == [3, 2]
+
+
 def test_colours_are_one_for_each_sampler():
     assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 6
 
