@@ -22,11 +22,13 @@ def page(name: str) -> Callable[[], None]:
 
 st.set_page_config("Dale meets Langevin, live", ":material/ev_shadow:", "wide")
 PAGES = [
-    st.Page(page("sample"), title="Sample", url_path="sample", default=True),
+    st.Page(page("sample"), title="Sample", default=True),
     st.Page(page("restore"), title="Noise and restore", url_path="restore"),
     st.Page(page("dales_law"), title="Dale’s law", url_path="dale"),
     st.Page(page("playground"), title="Playground", url_path="playground"),
     st.Page(page("theory"), title="Theory", url_path="theory"),
+    # The default page lives at /, and would not be found under its own name.
+    st.Page(page("sample"), title="Sample", url_path="sample", visibility="hidden"),
 ]
 current = st.navigation(PAGES)
 current.run()

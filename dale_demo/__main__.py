@@ -203,19 +203,20 @@ def train(
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
     pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
+    run = training.train(
+        pictures,
+        out,
+        config,
+        notes=notes,
+        compiled=compiled,
+        bf16=bf16,
+        cpu=device == "cpu",
+        initial=load_checkpoint(start) if start else None,
+        better=load_checkpoint(better) if better else None,
+        weaker=load_checkpoint(lesser) if lesser else None,
+    )
     with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
-        for progress in training.train(
-            pictures,
-            out,
-            config,
-            notes=notes,
-            compiled=compiled,
-            bf16=bf16,
-            cpu=device == "cpu",
-            initial=load_checkpoint(start) if start else None,
-            better=load_checkpoint(better) if better else None,
-            weaker=load_checkpoint(lesser) if lesser else None,
-        ):
+        for progress in run:
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
     leave()

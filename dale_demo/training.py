@@ -181,7 +181,8 @@ def train(
     """Train on `data` and keep a checkpoint in the folder `out`.
 
     An unfinished run in `out` with the same configuration is taken up exactly where it stopped.
-    The checkpoint and the state are saved every `save_every` seconds, at the end, and when the
+    What cannot be trained is refused at once; the rest happens as the generator is advanced. The
+    checkpoint and the state are saved every `save_every` seconds, at the end, and when the
     generator is closed or interrupted; any other error leaves what was last saved.
 
     Args:
@@ -197,8 +198,8 @@ def train(
             say where. See `Teacher`.
         weaker: The same with less training, from which `better` is led away.
 
-    Yields:
-        Progress, on every process; only the main one writes.
+    Returns:
+        A generator of Progress, on every process; only the main one writes.
 
     Raises:
         ValueError: The batch does not divide over the processes or exceeds the data, the loss is no
@@ -209,6 +210,11 @@ def train(
     teacher = _teacher(better, weaker, config)
     run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial, teacher)
     run.resume()
+    return _steps(run, report_every, save_every)
+
+
+def _steps(run: "_Run", report_every: int, save_every: float) -> Iterator[Progress]:
+    """Advance `run` to its end, saving on the way."""
     last_save = time.monotonic()
     try:
         while not run.finished:

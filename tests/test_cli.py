@@ -224,6 +224,7 @@ def test_a_network_is_taught_by_two_others(tmp_path, refused):
     for folder in (better, weaker):
         assert "which teaches" in refused(*taught, "--guidance", 2, "--out", folder)
         assert load_config(folder).training["settings"]["guidance"] == 1
+    assert "all three or none" in refused(*train, "--guidance", 2, "--out", out)
     invoke(*taught, "--guidance", 2, "--out", out)
     assert load_config(out).training["settings"]["guidance"] == 2
 

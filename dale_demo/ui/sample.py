@@ -18,7 +18,7 @@ HEAD_START = 0.5
 """Seconds by which the first picture goes ahead of the many scripts that widgets load."""
 
 TAGLINE = (
-    "Log-normal noise becomes handwriting by multiplication alone. No value ever changes its "
+    "Log-normal noise becomes pictures by multiplication alone. No value ever changes its "
     "sign, as no synapse does: Dale’s law. Paper: "
     "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
 )

@@ -27,6 +27,7 @@ NOTE_WHAT_IS_SEEN = """() => {
     ("path", "title", "pictures"),
     [
         ("", "Dale meets Langevin, live", 1),
+        ("sample", "Dale meets Langevin, live", 1),
         ("restore", "Noise and restore", 6),
         ("playground", "Playground", 2),
         ("dale", "Dale’s law", 0),
@@ -39,6 +40,7 @@ def test_a_page_opens_with_its_own(streamlit_server, browser: Browser, path, tit
     page.goto(f"{streamlit_server(APP)}/{path}")
     expect(page.get_by_role("heading", level=2).first).to_be_visible()
     expect(page.get_by_text("while the program warms up")).to_have_count(0)
+    expect(page.get_by_text("Page not found")).to_have_count(0)
     assert page.evaluate("[...seen.titles]") == [title]
     assert page.evaluate("seen.curtain") == pictures
     page.close()
