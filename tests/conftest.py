@@ -1,6 +1,11 @@
 """Fixtures that several test files share: a generator, a tiny network, tiny pictures."""
 
 import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,11 +17,37 @@ from dale_demo.network import Denoiser, UNetConfig
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
+ROOT = Path(__file__).resolve().parent.parent
+
 
 @pytest.fixture
 def generator() -> torch.Generator:
     """A generator at a fixed seed, fresh for each test."""
     return torch.Generator().manual_seed(20251002)
+
+
+@pytest.fixture
+def two_processes(tmp_path: Path) -> Callable[..., None]:
+    """Run a script in two processes that know of each other, with the package importable."""
+    if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
+        pytest.skip("needs the gloo backend")
+
+    def run(script: str, *arguments: object) -> None:
+        worker = tmp_path / "worker.py"
+        worker.write_text(script)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
+            *("--master-addr=127.0.0.1", f"--master-port={port}"),
+            *map(str, (worker, *arguments)),
+        ]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=270, env=environment)
+        assert done.returncode == 0, done.stderr[-3000:]
+
+    return run
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """Evaluations: what they report, their floor, the same pictures in any number of processes."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -206,23 +202,8 @@ assert not talking(), "a thread that is still there when Python ends brings it d
 """
 
 
-@pytest.mark.skipif(
-    not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),
-    reason="needs the gloo backend",
-)
-def test_two_processes_draw_the_same_pictures(network, tmp_path):
-    (tmp_path / "worker.py").write_text(WORKER)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2"),
-        *("--master-addr=127.0.0.1", f"--master-port={port}", str(tmp_path / "worker.py")),
-        *(str(tmp_path / "net"), str(tmp_path / "images")),
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=270, env=environment)
-    assert done.returncode == 0, done.stderr[-3000:]
+def test_two_processes_draw_the_same_pictures(network, tmp_path, two_processes):
+    two_processes(WORKER, tmp_path / "net", tmp_path / "images")
     alone = sample_images(network, SETTINGS, batch_size=8).astype(int)
     for rank in range(2):
         shared = np.load(tmp_path / f"images-{rank}-of-2.npy")
