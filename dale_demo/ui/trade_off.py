@@ -15,9 +15,9 @@ FOLDER = Path(__file__).parent
 TITLE = "How good, for how much work?"
 ABOUT = (
     "Fréchet distance of samples to real test pictures, in a classifier’s features: lower is "
-    "better, and the grey line is what as many real pictures get. Dashed: the same U-Net and "
-    "samplers on raw pixels, which is additive diffusion. Diamonds: the paper’s settings, from "
-    "both of its starts. Only points of one number of pictures can be compared."
+    "better, and the grey line is what as many real pictures of each class get. Dashed: the same "
+    "U-Net and samplers on raw pixels, which is additive diffusion. Diamonds: the paper’s "
+    "settings, from both of its starts. Only points of one number of pictures can be compared."
 )
 OWNERS: dict[Kind, str] = {"ours": "by our network", "additive": "by the additive one"}
 
