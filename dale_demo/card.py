@@ -3,7 +3,7 @@
 import os
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -135,9 +135,9 @@ def add_evaluation(
         metrics = dict(config.metrics)
         if last_level is not None and last_level != config.last_level:
             config, metrics["evaluations"] = replace(config, last_level=last_level), ()
-        metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, ("settings",))
+        metrics["evaluations"] = _replaced(metrics.get("evaluations", ()), record, _settings)
         if floor is not None:
-            metrics["floors"] = _replaced(metrics.get("floors", ()), floor, _FLOOR_KEYS)
+            metrics["floors"] = _replaced(metrics.get("floors", ()), floor, floor_kind)
         config = replace(config, metrics=metrics)
         card = model_card(config)
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
@@ -145,14 +145,22 @@ def add_evaluation(
 
 
 def _replaced(
-    earlier: Iterable[Mapping[str, Any]], record: Mapping[str, Any], keys: Sequence[str]
+    earlier: Iterable[Mapping[str, Any]],
+    record: Mapping[str, Any],
+    key: Callable[[Mapping[str, Any]], Any],
 ) -> list[Mapping[str, Any]]:
-    """`earlier` with `record` in place of what has the same under each of `keys`."""
-    others = (other for other in earlier if any(other[key] != record[key] for key in keys))
-    return [*others, dict(record)]
+    """`earlier` with `record` in place of what has the same `key`."""
+    return [*(other for other in earlier if key(other) != key(record)), dict(record)]
 
 
-_FLOOR_KEYS = ("pictures", "conditional")
+def _settings(record: Mapping[str, Any]) -> Any:
+    return record["settings"]
+
+
+def floor_kind(floor: Mapping[str, Any]) -> tuple[int, bool]:
+    """Of a record of `Reference.floor`: how many pictures, and whether they go round the classes,
+    which those of earlier versions did not."""
+    return floor["pictures"], floor.get("conditional", False)
 
 
 def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
@@ -349,10 +357,9 @@ def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any
         floors: Holds "floors", a list of records of `Reference.floor`, if there are any.
     """
     rows = [_quality_row(record) for record in records]
-    rows += [
-        (_FLOOR[floor["conditional"]], *"—————", f"{floor['pictures']:,}", "—", *distances(floor))
-        for floor in floors.get("floors", ())
-    ]
+    for floor in floors.get("floors", ()):
+        pictures, conditional = floor_kind(floor)
+        rows.append((_FLOOR[conditional], *"—————", f"{pictures:,}", "—", *distances(floor)))
     return table(_QUALITY_HEAD, rows)
 
 

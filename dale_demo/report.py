@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dale_demo.card import quality_table
+from dale_demo.card import floor_kind, quality_table
 from dale_demo.checkpoint import WEIGHTS_FILE, write_atomically
 from dale_demo.evaluation import Record, described
 from dale_demo.process import LAST_LEVEL
@@ -85,8 +85,7 @@ class Report:
     def floor(self, count: int, conditional: bool) -> Record | None:
         """The floor for `count` pictures, of classes in turn or as they come, where it has been
         measured."""
-        wanted = (count, conditional)
-        found = (f for f in self.floors if (f["pictures"], f.get("conditional")) == wanted)
+        found = (f for f in self.floors if floor_kind(f) == (count, conditional))
         return next(found, None)
 
     def save(self, file: Path) -> None:

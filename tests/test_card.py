@@ -19,6 +19,7 @@ from dale_demo.card import (
     hardware,
     model_card,
     plain,
+    quality_table,
     table,
 )
 from dale_demo.checkpoint import CheckpointError, load_config
@@ -182,6 +183,8 @@ def test_the_floors_of_classes_in_turn_and_as_they_come_stand_side_by_side(tmp_p
     card = (folder / "README.md").read_text()
     assert card.count("| real pictures, the floor |") == 1
     assert card.count("| real pictures, classes as they come |") == 1
+    earlier = {key: value for key, value in FLOOR.items() if key != "conditional"}
+    assert "| real pictures, classes as they come |" in quality_table([], {"floors": [earlier]})
 
 
 def test_results_of_walks_that_ended_elsewhere_are_dropped(tmp_path):
