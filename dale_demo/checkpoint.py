@@ -88,6 +88,13 @@ class CheckpointConfig:
             records.insert(0, before)
         return records
 
+    @property
+    def taught(self) -> bool:
+        """Whether the last run had a teacher, led away from the mean: D is then a little sharper
+        than E[ln X₀ | X_t]."""
+        settings = self.training.get("settings")
+        return isinstance(settings, Mapping) and settings.get("guidance", 1) != 1
+
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
         head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}

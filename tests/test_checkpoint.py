@@ -273,3 +273,12 @@ def test_a_wide_network_would_have_needed_that_memory(tiny_config):
     with torch.device("meta"):
         model = Denoiser(dataclasses.replace(tiny_config, width=4096, multipliers=(2048, 4096)))
     assert sum(p.nbytes for p in model.parameters()) > 2**40
+
+
+@pytest.mark.parametrize(
+    ("settings", "taught"), [({"guidance": 2.0}, True), ({"guidance": 1.0}, False), ("odd", False)]
+)
+def test_a_configuration_says_whether_its_network_had_a_teacher(config, settings, taught):
+    last = {"settings": settings}
+    assert dataclasses.replace(config, training=last).taught == taught
+    assert not dataclasses.replace(config, training={"before": last}).taught, "not the last run"

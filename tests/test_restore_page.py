@@ -50,6 +50,11 @@ def test_another_level_is_restored_at_once(app):
     assert restored.draws.shape == (1, 2, 1, 28, 28)
 
 
+@pytest.mark.parametrize(("name", "taught"), [("mnist", False), ("kmnist", True)])
+def test_a_network_that_had_a_teacher_says_that_it_gives_no_mean(app, name, taught):
+    assert ("a teacher" in said(opened(app, restorer=name, **QUICK))) == taught
+
+
 def test_the_page_calls_multiplicative_noise_harmless_to_signs_only(app):
     opened(app, level="2.0", **QUICK)
     crossed = int(re.search(r"pushes (\d+) of 784", said(app))[1])

@@ -66,6 +66,11 @@ LIMITS = """
 - PSNR and SSIM compare with one original. A draw that is another possible digit counts as an error.
 """
 
+TAUGHT = """
+- It learned from a teacher whose estimate is a little sharper than the posterior mean, and so is
+  its Tweedie step; a tenth or two of a decibel are lost by that.
+"""
+
 
 def account(choice: Choice) -> str:
     """How the pictures on the stage were made, in one line."""
@@ -142,7 +147,7 @@ def tell(config: CheckpointConfig) -> None:
     st.markdown(WHY)
     st.header("Honest limits", divider="gray")
     dataset = opening.SOURCES.get(config.dataset, plain(config.dataset))
-    st.markdown(LIMITS.format(dataset=dataset))
+    st.markdown(LIMITS.format(dataset=dataset) + (TAUGHT if config.taught else ""))
     st.caption(
         f"Holes are filled from s = {START_LEVEL:g}, where nothing of a picture is left. Test "
         "pictures: MNIST (LeCun, Cortes, Burges 1998); Fashion-MNIST (Xiao, Rasul, Vollgraf 2017); "
