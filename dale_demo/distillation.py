@@ -19,8 +19,8 @@ from torch import Tensor
 
 from dale_demo.checkpoint import Checkpoint, hasten
 from dale_demo.network import MAX_NOISE_LEVEL
-from dale_demo.process import GeometricBrownianMotion, expand_as
-from dale_demo.score import Score
+from dale_demo.process import GeometricBrownianMotion
+from dale_demo.score import Score, guided
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,11 @@ class Teacher:
             checkpoint.model.score(process, labels) for checkpoint in (self.better, self.weaker)
         )
 
-        @torch.no_grad()
-        def score(x: Tensor, t: Tensor) -> Tensor:
-            base, level = weaker(x, t), process.noise_level(t)
-            weight = torch.where(level <= self.guidance_below, self.guidance, 1.0)
-            return base + expand_as(weight, x) * (better(x, t) - base)
+        def weight(t: Tensor) -> Tensor:
+            led = process.noise_level(t) <= self.guidance_below
+            return torch.where(led, self.guidance, 1.0)
 
-        return score
+        return torch.no_grad()(guided(better, weaker, weight))
 
     @cached_property
     def fingerprint(self) -> str:

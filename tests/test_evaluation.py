@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,6 @@ from dale_demo.evaluation import Reference
 from dale_demo.report import Report
 from dale_demo.sampling import SamplingSettings, cycle_labels, sample_images
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = SamplingSettings(steps=3, labels=cycle_labels((0, 1, 2), 8), guidance=2.0)
 
 

@@ -324,8 +324,8 @@ from dale_demo.data import Dataset
 from dale_demo.processes import leave
 from dale_demo.training import TrainingConfig, train
 
-data, out, settings, last = torch.load(sys.argv[1]), *sys.argv[2:]
-data = Dataset("halves", data["images"], data["labels"], ("left", "right"))
+stored, out, settings, last = torch.load(sys.argv[1]), *sys.argv[2:]
+data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
 run = train(data, out, TrainingConfig(**json.loads(settings)), report_every=1, cpu=True)
 for progress in run:
     if progress.step == int(last):
