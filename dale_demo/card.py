@@ -19,10 +19,11 @@ from dale_demo.checkpoint import (
     CheckpointError,
     load_config,
     one_line,
+    setting,
     write_atomically,
 )
 from dale_demo.data import KMNIST_10K, TORCHVISION_SETS, PositiveMap
-from dale_demo.network import Denoiser
+from dale_demo.network import MAX_NOISE_LEVEL, Denoiser
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData
@@ -324,10 +325,12 @@ def _training(facts: Mapping[str, Any]) -> str:
         rows.append(("Pictures seen", f"{facts['images']:,}"))
     if "seconds" in facts:
         rows.append(("Time (h:mm)", clock(facts["seconds"])))
-    guidance = facts.get("settings", {}).get("guidance", 1)
+    guidance = setting(facts, "guidance", 1)
     parts = [fenced(facts["command"], "bash"), table(("", ""), rows)]
     if guidance != 1:
-        parts.insert(0, _TAUGHT.format(guidance=guidance))
+        below = setting(facts, "guidance_below", MAX_NOISE_LEVEL)
+        levels = f" at noise levels up to {below:g}" if below < MAX_NOISE_LEVEL else ""
+        parts.insert(0, _TAUGHT.format(guidance=guidance, levels=levels))
     if facts.get("loss_curve"):
         parts.append(_curve(facts["loss_curve"], _LOSS if guidance == 1 else _TAUGHT_LOSS))
     if facts.get("before"):
@@ -433,8 +436,8 @@ _LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
 _TAUGHT_LOSS = "M-ESM, preconditioned; 0 is what the teacher says"
 _TAUGHT = """\
 Not from the data's own ln x₀, but from a teacher: a trained network, led away from a weaker one by
-w = {guidance:g} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes two calls a
-step; here one network learns what it says."""
+w = {guidance:g}{levels} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes two
+calls a step; here one network learns what it says."""
 
 _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their

@@ -92,8 +92,7 @@ class CheckpointConfig:
     def taught(self) -> bool:
         """Whether the last run had a teacher, led away from the mean: D is then a little sharper
         than E[ln X₀ | X_t]."""
-        settings = self.training.get("settings")
-        return isinstance(settings, Mapping) and settings.get("guidance", 1) != 1
+        return setting(self.training, "guidance", 1) != 1
 
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
@@ -132,6 +131,12 @@ class Checkpoint:
 
     model: Denoiser
     config: CheckpointConfig
+
+
+def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
+    """A setting of a training run, from its record; `otherwise` in one from before it existed."""
+    settings = training.get("settings")
+    return settings.get(name, otherwise) if isinstance(settings, Mapping) else otherwise
 
 
 def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:

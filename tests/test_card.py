@@ -64,6 +64,10 @@ def test_a_card_says_which_run_had_a_teacher():
     assert "M-ESM, preconditioned; 0 is what the teacher says" in last
     assert "teacher" not in first
     assert "M-DSM, preconditioned" not in last
+    assert "noise levels up to" not in last
+
+    partly = TRAINING | {"settings": {"guidance": 1.75, "guidance_below": 1.0}}
+    assert "w = 1.75 at noise levels up to 1 (" in model_card(tiny_config(training=partly))
 
 
 def blocks(card: str, language: str) -> list[str]:

@@ -279,7 +279,7 @@ def views(picture: Grey, restoration: Restoration) -> list[Item]:
     return [
         (grey(picture / 255), "picture", ""),
         (expose(noised, 0, level)[0].numpy(), "noised", "what there is to go by"),
-        (grey(restoration.tweedie[0, 0]), "one Tweedie step", "the posterior mean"),
+        (grey(restoration.tweedie[0, 0]), "one Tweedie step", "blurs what is unsure"),
         (grey(restoration.flow[0, 0]), "probability flow", "one sharp answer"),
         (grey(restoration.mean[0, 0]), "mean of the draws", ""),
         (
