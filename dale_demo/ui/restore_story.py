@@ -68,7 +68,7 @@ LIMITS = """
 
 TAUGHT = """
 - It learned from a teacher whose estimate is a little sharper than the posterior mean, and so is
-  its Tweedie step; a tenth or two of a decibel are lost by that.
+  its Tweedie step; that can cost a tenth of a decibel or two.
 """
 
 
