@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -168,7 +169,11 @@ def cli() -> None:
 @click.option(
     "--weaker", help="The teacher with less training: learn what that says, led away from this."
 )
-@click.option("--guidance", default=1.0, help="How far away from --weaker: 1 is the teacher's own.")
+@click.option(
+    "--guidance",
+    default=1.0,
+    help="How far away from --weaker: 1 is the teacher's own, less leads back.",
+)
 @click.option("--guidance-below", default=20.0, help="Noise level up to which it is led away.")
 @device_option
 @compile_option
@@ -530,4 +535,6 @@ def _progress(settings: "SamplingSettings", batch_size: int) -> Iterator["Watch"
 
 
 if __name__ == "__main__":
+    # Schedulers and containers stop a program by SIGTERM: let it do what Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     main()

@@ -250,7 +250,8 @@ def _eval_result(dataset: str, record: Mapping[str, Any]) -> "EvalResult":
         metric_value=result["share"],
         metric_name=(
             f"Recognised as their class: {settings['sampler']}, {settings['steps']} steps, "
-            f"{record['calls']} calls, {result['count']} pictures"
+            f"{record['calls']} calls from noise level {settings['noise_level']:g}, "
+            f"{result['count']} pictures"
         ),
         metric_args=dict(settings),
     )
@@ -330,7 +331,8 @@ def _training(facts: Mapping[str, Any]) -> str:
     if guidance != 1:
         below = setting(facts, "guidance_below", MAX_NOISE_LEVEL)
         levels = f" at noise levels up to {below:g}" if below < MAX_NOISE_LEVEL else ""
-        parts.insert(0, _TAUGHT.format(guidance=guidance, levels=levels))
+        led = "away from" if guidance > 1 else "back towards"
+        parts.insert(0, _TAUGHT.format(led=led, guidance=guidance, levels=levels))
     if facts.get("loss_curve"):
         parts.append(_curve(facts["loss_curve"], _LOSS if guidance == 1 else _TAUGHT_LOSS))
     if facts.get("before"):
@@ -435,7 +437,7 @@ _ADDITIVE = (
 _LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
 _TAUGHT_LOSS = "M-ESM, preconditioned; 0 is what the teacher says"
 _TAUGHT = """\
-Not from the data's own ln x₀, but from a teacher: a trained network, led away from a weaker one by
+Not from the data's own ln x₀, but from a teacher: a trained network, led {led} a weaker one by
 w = {guidance:g}{levels} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes two
 calls a step; here one network learns what it says."""
 

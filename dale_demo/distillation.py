@@ -6,8 +6,9 @@ weaker has yet to learn something, so what the better is still short of lies on 
     h = h_weaker + w (h_better − h_weaker),   w > 1.
 
 At high noise levels, where the outline is decided, that can cost more than it gives, so it may be
-kept to those below one (Kynkäänniemi et al. 2024, arXiv 2404.07724). Sampling with h costs two
-network calls a step. A network that has learned h costs one, and may be smaller than its teacher.
+kept to those below one (Kynkäänniemi et al. 2024, arXiv 2404.07724). At the lowest, where texture
+is made, it can go too far: w < 1 leads back. Sampling with h costs two network calls a step. A
+network that has learned h costs one, and may be smaller than its teacher.
 """
 
 import hashlib
@@ -30,7 +31,8 @@ class Teacher:
     Args:
         better: The network to learn from.
         weaker: The same with less training, for pictures of the same shape and classes.
-        guidance: w; 1 is the better network itself, 0 the weaker.
+        guidance: w; 1 is the better network itself, 0 the weaker, and between them lies less of
+            what the better has been led to.
         guidance_below: Noise level s up to which w holds; above it speaks the better network.
 
     Raises:

@@ -64,7 +64,8 @@ class TrainingConfig:
         ema: Decay per step of the averaged weights, which are what is saved; see `ema_update`.
         label_dropout: Share of labels replaced by the null class.
         log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
-        guidance: How far a teacher is led away from its weaker version; 1 where there is none.
+        guidance: How far a teacher is led away from its weaker version, or back towards it below
+            1; 1 where there is none.
         guidance_below: Noise level up to which it is.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
         seed: Of the weights and every draw.
@@ -230,18 +231,28 @@ def _steps(run: "_Run", report_every: int, save_every: float) -> Iterator[Progre
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done, so that a step is taken whole or not at all."""
+    """Hold Ctrl-C back until the block is done, so that a step is taken whole or not at all.
+
+    SIGTERM too, where a Python function handles it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals reach the main thread alone
         return
-    received: list[FrameType | None] = []
-    before = signal.signal(signal.SIGINT, lambda _, frame: received.append(frame))
+    received: list[tuple[int, FrameType | None]] = []
+    held: dict[int, Callable[[int, FrameType | None], Any]] = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in held:
+        signal.signal(number, lambda *call: received.append(call))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if received and callable(before):
-        before(signal.SIGINT, received[0])
+        for number, handler in held.items():
+            signal.signal(number, handler)
+    for number, frame in received:
+        held[number](number, frame)
 
 
 class _Run:

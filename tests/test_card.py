@@ -60,7 +60,7 @@ def test_a_card_says_which_run_had_a_teacher():
     taught = TRAINING | {"settings": {"guidance": 1.75}, "before": TRAINING}
     first, last = model_card(tiny_config(training=taught)).split("Then, from the weights")
     assert "M-DSM, preconditioned; 1 is no better" in first
-    assert "a weaker one by\nw = 1.75" in last
+    assert "led away from a weaker one by\nw = 1.75" in last
     assert "M-ESM, preconditioned; 0 is what the teacher says" in last
     assert "teacher" not in first
     assert "M-DSM, preconditioned" not in last
@@ -68,6 +68,8 @@ def test_a_card_says_which_run_had_a_teacher():
 
     partly = TRAINING | {"settings": {"guidance": 1.75, "guidance_below": 1.0}}
     assert "w = 1.75 at noise levels up to 1 (" in model_card(tiny_config(training=partly))
+    back = TRAINING | {"settings": {"guidance": 0.5}}
+    assert "led back towards a weaker one by\nw = 0.5" in model_card(tiny_config(training=back))
 
 
 def blocks(card: str, language: str) -> list[str]:

@@ -16,6 +16,7 @@ from dale_demo import classifier as classifiers
 from dale_demo.__main__ import cli, main
 from dale_demo.checkpoint import load_config
 from dale_demo.data import Dataset, PositiveMap
+from dale_demo.training import STATE_FILE
 
 
 @pytest.fixture(scope="module")
@@ -315,3 +316,28 @@ def test_as_a_real_process(network, tmp_path):
     bad = subprocess.run([*command, "--steps", "x"], capture_output=True, text=True)
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr == "error: Invalid value for '--steps': 'x' is not a valid integer.\n"
+
+
+def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
+    """As schedulers and containers do it."""
+    network = tmp_path / "net"
+    training = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "dale_demo", "train", "--device", "cpu"),
+            *("--dataset", write_folder_set(tmp_path / "set"), "--out", str(network)),
+            *("--images", "1000000", "--batch-size", "16", "--width", "16", "--multipliers", "1"),
+        ],
+        stderr=subprocess.PIPE,
+    )
+    with training:
+        assert training.stderr
+        shown = b""
+        while b"loss=" not in shown:
+            shown += training.stderr.read1()
+            assert training.poll() is None, shown
+        training.terminate()
+        _, rest = training.communicate(timeout=60)
+    assert training.returncode == 2
+    assert b"Interrupted; a training run is continued by the same command." in rest
+    assert (network / STATE_FILE).exists()
+    assert load_config(network).training["images"] > 0

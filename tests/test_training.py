@@ -214,21 +214,22 @@ def test_a_damaged_state_is_refused(pictures, tmp_path):
         run(pictures, tmp_path)
 
 
-def test_an_interrupt_inside_a_step_loses_nothing(pictures, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_inside_a_step_loses_nothing(number, pictures, tmp_path, monkeypatch):
     """Ctrl-C between the update and the average of step 4, in the middle of a report."""
     update = training.AveragedModel.update_parameters
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    before = signal.signal(number, signal.default_int_handler)  # Ctrl-C: ignored in the background
 
     def interrupted(self, model):
         if self.n_averaged == 4:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         update(self, model)
 
     with monkeypatch.context() as patch:
         patch.setattr(training.AveragedModel, "update_parameters", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(pictures, tmp_path / "net", report_every=10)
-    signal.signal(signal.SIGINT, before)
+    signal.signal(number, before)
     assert load_checkpoint(tmp_path / "net").config.training["images"] == 5 * 16
     run(pictures, tmp_path / "net")
     run(pictures, tmp_path / "whole")

@@ -67,7 +67,9 @@ def test_the_card_is_what_the_hub_reads(hub, logged_in, measured):
     (result,) = index["results"]
     (metric,) = result["metrics"]
     assert (metric["type"], metric["value"]) == ("accuracy", 0.985)
-    assert metric["name"] == "Recognised as their class: bridge, 40 steps, 40 calls, 2000 pictures"
+    assert metric["name"] == (
+        "Recognised as their class: bridge, 40 steps, 40 calls from noise level 8, 2000 pictures"
+    )
     assert metric["args"]["sampler"] == "bridge"
     assert json.loads(files["config.json"])["format_version"] == 1
 
