@@ -305,6 +305,13 @@ def test_help_is_quick():
     assert printed.stdout.strip() == b"[]"
 
 
+@pytest.fixture
+def progress_bars(monkeypatch):
+    """Processes draw them, whatever the shell says from which the tests were started."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+
+
+@pytest.mark.usefixtures("progress_bars")
 def test_as_a_real_process(network, tmp_path):
     command = [sys.executable, "-m", "dale_demo", "sample", "--checkpoint", str(network)]
     good = subprocess.run(
@@ -318,6 +325,7 @@ def test_as_a_real_process(network, tmp_path):
     assert bad.stderr == "error: Invalid value for '--steps': 'x' is not a valid integer.\n"
 
 
+@pytest.mark.usefixtures("progress_bars")
 def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
     """As schedulers and containers do it."""
     network = tmp_path / "net"
