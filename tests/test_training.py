@@ -135,11 +135,11 @@ def taught(pictures, tmp_path):
 
 def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
     """Its loss falls below that of one which stays; without guidance there is nothing to learn."""
-    taught |= {"config": dataclasses.replace(taught["config"], images=16 * 200)}
+    taught |= {"config": dataclasses.replace(taught["config"], images=16 * 400)}
     losses = run(pictures, tmp_path / "student", **taught, report_every=10)
     still = taught | {"config": dataclasses.replace(taught["config"], learning_rate=1e-9)}
     unmoved = run(pictures, tmp_path / "still", **still, report_every=10)
-    assert sum(losses[10:]) < 0.75 * sum(unmoved[10:]), "the second half of the reports"
+    assert sum(losses[20:]) < 0.6 * sum(unmoved[20:]), "the second half of the reports"
     near = taught | {"config": dataclasses.replace(still["config"], guidance=1.01)}
     assert sum(run(pictures, tmp_path / "near", **near, report_every=10)) < 1e-3 * sum(unmoved)
 
@@ -153,7 +153,7 @@ def test_a_student_may_be_smaller_than_its_teacher(pictures, tmp_path, taught):
     small = dataclasses.replace(taught["config"], multipliers=(1,), images=16 * 400)
     small = dataclasses.replace(small, learning_rate=5e-3)
     losses = run(pictures, tmp_path, **taught | {"config": small, "initial": None}, report_every=20)
-    assert sum(losses[-5:]) / 5 < 0.4 * losses[0]
+    assert sum(losses[-5:]) / 5 < 0.3 * losses[0]
     student = load_checkpoint(tmp_path)
     assert student.config.runs == [student.config.training], "it owes its weights to no other run"
     sizes = [
