@@ -174,7 +174,7 @@ def cli() -> None:
     default=1.0,
     help="How far away from --weaker: 1 is the teacher's own, less leads back.",
 )
-@click.option("--guidance-below", default=20.0, help="Noise level up to which it is led away.")
+@click.option("--guidance-below", default=20.0, help="Noise level up to which --guidance holds.")
 @device_option
 @compile_option
 @bf16_option
