@@ -165,11 +165,12 @@ def floor_kind(floor: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
-    """Describe what runs on `device` in one line: the GPU, or the CPU and its cores."""
+    """Name what runs on `device`: the GPU, or the CPU with its vectors and cores."""
     version = f"PyTorch {torch.__version__}" + (", bfloat16" if bf16 else "")
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {version}"
-    return f"{_cpu_name()}, {torch.get_num_threads()} of {os.cpu_count()} cores used, {version}"
+    cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores used"
+    return f"{_cpu_name()} with {torch.backends.cpu.get_cpu_capability()}, {cores}, {version}"
 
 
 def plain(text: object) -> str:
