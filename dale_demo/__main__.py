@@ -175,6 +175,12 @@ def cli() -> None:
     help="How far away from --weaker: 1 is the teacher's own, less leads back.",
 )
 @click.option("--guidance-below", default=20.0, help="Noise level up to which --guidance holds.")
+@click.option(
+    "--fine-guidance", default=1.0, help="In its place at the lowest levels, where texture is made."
+)
+@click.option(
+    "--fine-guidance-below", default=0.0, help="Noise level up to which --fine-guidance holds."
+)
 @device_option
 @compile_option
 @bf16_option

@@ -332,6 +332,8 @@ def _training(facts: Mapping[str, Any]) -> str:
     if guidance != 1:
         below = setting(facts, "guidance_below", MAX_NOISE_LEVEL)
         levels = f" at noise levels up to {below:g}" if below < MAX_NOISE_LEVEL else ""
+        if fine_below := setting(facts, "fine_guidance_below", 0):
+            levels += f", but {setting(facts, 'fine_guidance', 1):g} up to {fine_below:g}"
         led = "away from" if guidance > 1 else "back towards"
         parts.insert(0, _TAUGHT.format(led=led, guidance=guidance, levels=levels))
     if facts.get("loss_curve"):

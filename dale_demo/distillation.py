@@ -7,8 +7,9 @@ weaker has yet to learn something, so what the better is still short of lies on 
 
 At high noise levels, where the outline is decided, that can cost more than it gives, so it may be
 kept to those below one (Kynkäänniemi et al. 2024, arXiv 2404.07724). At the lowest, where texture
-is made, it can go too far: w < 1 leads back. Sampling with h costs two network calls a step. A
-network that has learned h costs one, and may be smaller than its teacher.
+is made, it can go too far: they may have a w of their own, and w < 1 leads back. Sampling with h
+costs two network calls a step. A network that has learned h costs one, and may be smaller than its
+teacher.
 """
 
 import hashlib
@@ -34,6 +35,8 @@ class Teacher:
         guidance: w; 1 is the better network itself, 0 the weaker, and between them lies less of
             what the better has been led to.
         guidance_below: Noise level s up to which w holds; above it speaks the better network.
+        fine_guidance: w at the lowest levels, in place of the other.
+        fine_guidance_below: Noise level up to which that holds; 0 is never.
 
     Raises:
         ValueError: The two are not of the same pictures.
@@ -43,6 +46,8 @@ class Teacher:
     weaker: Checkpoint
     guidance: float
     guidance_below: float = MAX_NOISE_LEVEL
+    fine_guidance: float = 1.0
+    fine_guidance_below: float = 0.0
 
     def __post_init__(self) -> None:
         better, weaker = self.better.config, self.weaker.config
@@ -66,15 +71,22 @@ class Teacher:
         )
 
         def weight(t: Tensor) -> Tensor:
-            led = process.noise_level(t) <= self.guidance_below
-            return torch.where(led, self.guidance, 1.0)
+            s = process.noise_level(t)
+            w = torch.where(s <= self.guidance_below, self.guidance, 1.0)
+            return torch.where(s <= self.fine_guidance_below, self.fine_guidance, w)
 
         return torch.no_grad()(guided(better, weaker, weight))
 
     @cached_property
     def fingerprint(self) -> str:
-        """The same only for the same two networks, the same w and the same levels."""
-        digest = hashlib.sha256(str((self.guidance, self.guidance_below)).encode())
+        """The same only for the same two networks, the same w at the same levels."""
+        leading = (
+            self.guidance,
+            self.guidance_below,
+            self.fine_guidance,
+            self.fine_guidance_below,
+        )
+        digest = hashlib.sha256(str(leading).encode())
         for checkpoint in (self.better, self.weaker):
             for parameter in checkpoint.model.parameters():
                 digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())

@@ -67,6 +67,7 @@ class TrainingConfig:
         guidance: How far a teacher is led away from its weaker version, or back towards it below
             1; 1 where there is none.
         guidance_below: Noise level up to which it is.
+        fine_guidance, fine_guidance_below: The same for the lowest levels, where texture is made.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
         seed: Of the weights and every draw.
 
@@ -84,6 +85,8 @@ class TrainingConfig:
     log_noise_std: float = 1.3
     guidance: float = 1.0
     guidance_below: float = MAX_NOISE_LEVEL
+    fine_guidance: float = 1.0
+    fine_guidance_below: float = 0.0
     width: int = 48
     multipliers: tuple[int, ...] = (2, 4)
     patch: int = 2
@@ -99,10 +102,19 @@ class TrainingConfig:
             raise ValueError("ema must be in [0, 1) and label_dropout in [0, 1].")
         if not self.log_noise_std > 0:
             raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
-        if not math.isfinite(self.guidance):
-            raise ValueError(f"guidance must be finite, got {self.guidance}.")
+        if not (math.isfinite(self.guidance) and math.isfinite(self.fine_guidance)):
+            raise ValueError(
+                f"guidance must be finite, got {self.guidance} and {self.fine_guidance}."
+            )
         if not self.guidance_below > 0:
             raise ValueError(f"guidance_below must be positive, got {self.guidance_below}.")
+        if not 0 <= self.fine_guidance_below < self.guidance_below:
+            raise ValueError(
+                f"fine_guidance_below must be from 0 to below guidance_below "
+                f"({self.guidance_below:g}), got {self.fine_guidance_below}."
+            )
+        if self.fine_guidance != 1 and not self.fine_guidance_below:
+            raise ValueError("fine_guidance holds nowhere without fine_guidance_below.")
 
     def network(self, data: Dataset) -> UNetConfig:
         """The network for `data`: its shape, classes and log moments."""
@@ -450,14 +462,21 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
 def _teacher(
     better: Checkpoint | None, weaker: Checkpoint | None, config: TrainingConfig
 ) -> Teacher | None:
-    if better is None and weaker is None and config.guidance == 1:
+    if better is None and weaker is None and config.guidance == config.fine_guidance == 1:
         return None
     if better is None or weaker is None or config.guidance == 1:
         raise ValueError(
             "A teacher is a trained network, a weaker version of it, and a guidance other than 1: "
             "give all three or none."
         )
-    return Teacher(better, weaker, config.guidance, config.guidance_below)
+    return Teacher(
+        better,
+        weaker,
+        config.guidance,
+        config.guidance_below,
+        config.fine_guidance,
+        config.fine_guidance_below,
+    )
 
 
 def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:

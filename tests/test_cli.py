@@ -231,9 +231,14 @@ def test_a_network_is_taught_by_two_others(tmp_path, refused):
 
     apart = (*train, "--teacher", better, "--weaker", weaker, "--guidance", 2)
     assert "which teaches" in refused(*apart, "--out", better)
-    invoke(*apart, "--guidance-below", 1, "--out", tmp_path / "fresh")
+    fine = ("--guidance-below", 1, "--fine-guidance", 0.5, "--fine-guidance-below")
+    assert "fine_guidance_below" in refused(*apart, *fine, 1, "--out", tmp_path / "fresh")
+    assert "holds nowhere" in refused(*apart, *fine, 0, "--out", tmp_path / "fresh")
+    invoke(*apart, *fine, 0.02, "--out", tmp_path / "fresh")
     training = load_config(tmp_path / "fresh").training
     assert training["settings"]["guidance_below"] == 1
+    assert training["settings"]["fine_guidance"] == 0.5
+    assert training["settings"]["fine_guidance_below"] == 0.02
     assert "before" not in training
 
 

@@ -69,6 +69,23 @@ def test_above_its_level_the_better_network_speaks_alone(better, weaker, noised)
     assert (said - led)[above].abs().max() > 1e-3
 
 
+def test_at_the_lowest_levels_it_has_a_guidance_of_its_own(better, weaker, noised):
+    x, t, labels = noised  # noise levels on both sides of 0.2 and of 1
+    fine, led, back = (
+        teacher.score(PROCESS, labels)(x, t)
+        for teacher in (
+            Teacher(better, weaker, 2.5, 1.0, fine_guidance=0.5, fine_guidance_below=0.2),
+            Teacher(better, weaker, 2.5, 1.0),
+            Teacher(better, weaker, 0.5),
+        )
+    )
+    lowest = PROCESS.noise_level(t) <= 0.2
+    assert 0 < lowest.sum() < (PROCESS.noise_level(t) <= 1).sum() < len(t)
+    assert torch.equal(fine[lowest], back[lowest])
+    assert torch.equal(fine[~lowest], led[~lowest])
+    assert (fine - led)[lowest].abs().max() > 1e-3
+
+
 def test_no_gradient_reaches_its_networks(better, weaker, noised):
     x, t, labels = noised
     for network in (better, weaker):
@@ -85,8 +102,10 @@ def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weake
         Teacher(better, better, 2.0),
         Teacher(weaker, weaker, 2.0),
         Teacher(better, weaker, 2.0, guidance_below=1.0),
+        Teacher(better, weaker, 2.0, fine_guidance_below=0.2),
+        Teacher(better, weaker, 2.0, fine_guidance=0.5, fine_guidance_below=0.2),
     ]
-    assert len({teacher.fingerprint for teacher in teachers}) == 5
+    assert len({teacher.fingerprint for teacher in teachers}) == 7
     assert Teacher(better, weaker, 2.0).fingerprint == teachers[0].fingerprint
 
 
