@@ -134,9 +134,10 @@ class Checkpoint:
 
 
 def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
-    """A setting of a training run, from its record; `otherwise` in one from before it existed."""
+    """A number among the settings of a training run, by its record; `otherwise` if it has none."""
     settings = training.get("settings")
-    return settings.get(name, otherwise) if isinstance(settings, Mapping) else otherwise
+    value = settings.get(name) if isinstance(settings, Mapping) else None
+    return value if isinstance(value, int | float) else otherwise
 
 
 def hasten(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:

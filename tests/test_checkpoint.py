@@ -276,7 +276,13 @@ def test_a_wide_network_would_have_needed_that_memory(tiny_config):
 
 
 @pytest.mark.parametrize(
-    ("settings", "taught"), [({"guidance": 2.0}, True), ({"guidance": 1.0}, False), ("odd", False)]
+    ("settings", "taught"),
+    [
+        ({"guidance": 2.0}, True),
+        ({"guidance": 1.0}, False),
+        ({"guidance": "much"}, False),
+        ("odd", False),
+    ],
 )
 def test_a_configuration_says_whether_its_network_had_a_teacher(config, settings, taught):
     last = {"settings": settings}
