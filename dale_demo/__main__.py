@@ -176,7 +176,9 @@ def cli() -> None:
 )
 @click.option("--guidance-below", default=20.0, help="Noise level up to which --guidance holds.")
 @click.option(
-    "--fine-guidance", default=1.0, help="In its place at the lowest levels, where texture is made."
+    "--fine-guidance",
+    default=1.0,
+    help="In place of --guidance at the lowest levels, where texture is made.",
 )
 @click.option(
     "--fine-guidance-below", default=0.0, help="Noise level up to which --fine-guidance holds."
