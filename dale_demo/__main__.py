@@ -161,7 +161,11 @@ def cli() -> None:
 @click.option("--log-noise-mean", default=-1.0, help="Mean of ln s, normal over the pictures.")
 @click.option("--log-noise-std", default=1.3, help="Standard deviation of ln s.")
 @click.option("--seed", default=0, help="Seed of weights and every draw.")
-@click.option("--from", "initial", help="Trained network to start from: a name, folder or Hub id.")
+@click.option(
+    "--from",
+    "initial",
+    help="Trained network to start from, of this width or less: a name, folder or Hub id.",
+)
 @click.option(
     "--teacher",
     help="Trained network to learn from in place of the data, of any size.  [--from's own]",

@@ -13,6 +13,8 @@ from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
 MIN_NOISE_LEVEL, MAX_NOISE_LEVEL = 0.002, 20.0
 MAX_SIZE = 4096
 """No size or count of a network may exceed this: a guard against a damaged or hostile config."""
+GROUPS = 16
+"""Channels of every layer are normalised in so many groups."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class UNetConfig:
         sizes = (self.image_size, self.image_channels, self.num_classes, self.patch, self.width)
         if any(type(n) is not int or not 1 <= n <= MAX_SIZE for n in (*sizes, *self.multipliers)):
             raise ValueError(f"Sizes of a network must be integers from 1 to {MAX_SIZE}: {self}.")
-        if not self.multipliers or self.width % 16:
-            raise ValueError(f"A network needs levels and a width divisible by 16: {self}.")
+        if not self.multipliers or self.width % GROUPS:
+            raise ValueError(f"A network needs levels and a width divisible by {GROUPS}: {self}.")
         factor = self.patch * 2 ** (len(self.multipliers) - 1)
         if self.image_size % factor:
             raise ValueError(f"image_size {self.image_size} is not divisible by {factor}.")
@@ -158,7 +160,7 @@ class UNet(nn.Module):
         self.middle = nn.ModuleList([block(widths[-1], widths[-1]), Attention(widths[-1])])
         self.up = nn.ModuleList(block(2 * b, a) for a, b in zip(before, widths, strict=True))
         self.last = nn.Sequential(
-            nn.GroupNorm(16, widths[0]),
+            nn.GroupNorm(GROUPS, widths[0]),
             nn.SiLU(),
             zero_initialised(nn.Conv2d(widths[0], pixels, 3, padding=1)),
         )
@@ -195,9 +197,12 @@ class Embedding(nn.Module):
 
     def forward(self, noise: Tensor, labels: Tensor) -> Tensor:
         """`noise` = ¼ ln s [B] and `labels` [B] → [B, embedding]."""
+        return F.silu(self.out(F.silu(self.hidden(self.waves(noise)) + self.label(labels))))
+
+    def waves(self, noise: Tensor) -> Tensor:
+        """Cosines, then sines, of `noise` [B] times each frequency, [B, features]."""
         phase = noise.unsqueeze(1) * self.frequencies
-        waves = torch.cat([phase.cos(), phase.sin()], 1)
-        return F.silu(self.out(F.silu(self.hidden(waves) + self.label(labels))))
+        return torch.cat([phase.cos(), phase.sin()], 1)
 
 
 class ResidualBlock(nn.Module):
@@ -205,10 +210,10 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, embedding: int, dropout: float):
         super().__init__()
-        self.norm1 = nn.GroupNorm(16, inputs)
+        self.norm1 = nn.GroupNorm(GROUPS, inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.modulation = nn.Linear(embedding, 2 * outputs)
-        self.norm2 = nn.GroupNorm(16, outputs)
+        self.norm2 = nn.GroupNorm(GROUPS, outputs)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = zero_initialised(nn.Conv2d(outputs, outputs, 3, padding=1))
         self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
@@ -228,7 +233,7 @@ class Attention(nn.Module):
         super().__init__()
         most = max(1, channels // head_channels)
         self.heads = next(n for n in range(most, 0, -1) if channels % n == 0)
-        self.norm = nn.GroupNorm(16, channels)
+        self.norm = nn.GroupNorm(GROUPS, channels)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = zero_initialised(nn.Conv2d(channels, channels, 1))
 

@@ -40,6 +40,7 @@ from dale_demo.checkpoint import (
 )
 from dale_demo.data import Dataset
 from dale_demo.distillation import Teacher
+from dale_demo.growth import widen
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, Denoiser, UNetConfig
 from dale_demo.objectives import m_dsm, m_esm
 from dale_demo.process import LAST_LEVEL, seeds_of
@@ -206,7 +207,7 @@ def train(
             instructions. Weights, averages and loss stay in float32.
         cpu: Keep off the GPU.
         initial: Trained network whose weights a fresh run starts from, be it of other data; it must
-            have the shape that `config` and `data` ask for.
+            have the shape that `config` and `data` ask for, or be narrower: see `growth`.
         better: Trained network, of any size, to learn from in place of the data; the pictures only
             say where. See `Teacher`.
         weaker: The same with less training, from which `better` is led away.
@@ -293,7 +294,7 @@ class _Run:
         self.state = _State()
         model = _initial_model(data, config)
         if initial:
-            _take_weights(model, initial)
+            _take_weights(model, initial, config.seed)
             self.state.before = dict(initial.config.training)
         self.teacher = teacher
         if teacher:
@@ -491,15 +492,18 @@ def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:
 
 
 @torch.no_grad()
-def _take_weights(model: Denoiser, initial: Checkpoint) -> None:
+def _take_weights(model: Denoiser, initial: Checkpoint, seed: int) -> None:
     """Copy trained weights; what a network knows of its data's law stays that of the new data."""
     config, other = model.config, initial.model.config
     law = {name: getattr(config, name) for name in ("log_mean", "log_std", "dropout")}
-    if dataclasses.replace(other, **law) != config:
+    if dataclasses.replace(other, **law, width=max(other.width, config.width)) != config:
         raise ValueError(
             f"The network to start from has another shape, {other}, than this run asks for, "
-            f"{config}; choose its width and multipliers."
+            f"{config}; choose its multipliers, and its width or a larger one."
         )
+    if other.width < config.width:
+        widen(initial.model.unet, model.unet, torch.Generator().manual_seed(seed))
+        return
     for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
         own.copy_(trained)
 

@@ -180,11 +180,26 @@ def test_a_teacher_that_lacks_a_part_is_refused(missing, pictures, tmp_path, tau
         run(pictures, tmp_path / "student", **taught | {missing: neutral[missing]})
 
 
-def test_weights_of_another_shape_are_refused(pictures, tmp_path):
-    run(pictures, tmp_path / "first")
-    wider = dataclasses.replace(CONFIG, width=32)
+def test_a_run_can_start_from_a_narrower_network(pictures, tmp_path):
+    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
+    first = load_checkpoint(tmp_path / "first")
+    still = dataclasses.replace(CONFIG, learning_rate=1e-9, width=3 * CONFIG.width)
+    fresh = run(pictures, tmp_path / "fresh", still)
+    warm = run(pictures, tmp_path / "warm", still, initial=first)
+    assert sum(warm) < 0.9 * sum(fresh)
+    wide = load_checkpoint(tmp_path / "warm").config
+    assert wide.network.width == 3 * CONFIG.width
+    assert wide.runs == [first.config.training, wide.training]
+
+
+@pytest.mark.parametrize("change", [{"multipliers": (1,)}, {"width": 16}])
+def test_weights_of_another_shape_are_refused(change, pictures, tmp_path):
+    """But for a smaller width, which grows."""
+    wide = dataclasses.replace(CONFIG, width=32, multipliers=(1, 2))
+    run(pictures, tmp_path / "first", wide)
+    other = dataclasses.replace(wide, **change)
     with pytest.raises(ValueError, match="another shape"):
-        run(pictures, tmp_path / "wide", wider, initial=load_checkpoint(tmp_path / "first"))
+        run(pictures, tmp_path / "other", other, initial=load_checkpoint(tmp_path / "first"))
 
 
 @pytest.mark.parametrize("change", [{"seed": 5}, {"images": 320}, {"learning_rate": 1e-3}])
