@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from dale_demo.data import PositiveMap
@@ -250,11 +250,15 @@ def find_checkpoint(name: str) -> Path:
 
 
 def read_tensors(path: Path, max_bytes: int = MAX_WEIGHT_BYTES) -> dict[str, Tensor]:
-    """Read a safetensors file of at most `max_bytes`; raises CheckpointError."""
+    """Read a safetensors file of at most `max_bytes`; raises CheckpointError.
+
+    It is opened once and read whole, not mapped: another process may replace it at any time.
+    """
     try:
         _check_size(str(path), path.stat().st_size, max_bytes)
-        with safe_open(path, "pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        return load(path.read_bytes())
+    except KeyError as error:
+        raise CheckpointError(f"{path} holds numbers of another kind, {error}.") from error
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing.") from error
     except (SafetensorError, OSError) as error:

@@ -21,6 +21,7 @@ from dale_demo.checkpoint import (
     find_checkpoint,
     load_checkpoint,
     load_config,
+    read_tensors,
     save_checkpoint,
     write_atomically,
 )
@@ -96,6 +97,18 @@ def test_a_last_level_out_of_range_is_one_clear_error(folder, level):
         load_config(folder)
 
 
+def test_what_was_read_stays_as_it_was_read(folder):
+    """A file that is written over later cannot change it, as it could if it were mapped."""
+    path = folder / "model.safetensors"
+    sound = {key: value.clone() for key, value in load_file(path).items()}
+    tensors = read_tensors(path)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert tensors.keys() == sound.keys()
+    for key, value in tensors.items():
+        assert torch.equal(value, sound[key]), key
+
+
 def test_half_precision_weights_load_as_single_precision(folder):
     weights = folder / "model.safetensors"
     save_file({k: v.half() for k, v in load_file(weights).items()}, weights)
@@ -137,6 +150,8 @@ def oversized(folder):
 
 
 BIAS = "unet.first.bias"
+HEADER = json.dumps({BIAS: {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}).encode()
+SIX_BITS = struct.pack("<Q", len(HEADER)) + HEADER + bytes(3)
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 7275496\n"
 BAD_WEIGHTS = {
     "truncated": (truncated, "not a safetensors file"),
@@ -146,6 +161,7 @@ BAD_WEIGHTS = {
     "NaN": (weights(lambda w: w[BIAS].fill_(torch.nan)), "NaN or infinite"),
     "infinite": (weights(lambda w: w[BIAS].fill_(torch.inf)), "NaN or infinite"),
     "wrong dtype": (weights(lambda w: w.update({BIAS: w[BIAS].long()})), "dtype torch.int64"),
+    "unknown dtype": (content(SIX_BITS), "numbers of another kind, 'F6_E2M3'"),
     "pickle": (content(pickle.dumps(Exploit())), "not a safetensors file"),
     "huge header": (content(struct.pack("<Q", 2**62) + b"{}"), "not a safetensors file"),
     "empty": (content(b""), "not a safetensors file"),
