@@ -20,8 +20,9 @@ SPREAD = 0.5
 def widen(narrow: UNet, wide: UNet, generator: torch.Generator) -> None:
     """Fill `wide`, which differs from `narrow` in nothing but its width, with its weights.
 
-    The two then say the same if the one width is a multiple of the other; otherwise only roughly,
-    since a group norm then counts some channels more often than others.
+    The two then say the same if the one width is a multiple of the other and an attention's heads
+    are as wide in both; otherwise only roughly, since a group norm then counts some channels more
+    often than others.
 
     Args:
         generator: Of the shares, on the CPU.
