@@ -88,4 +88,3 @@ def _refit(narrow: Embedding, wide: Embedding, ridge: float = 1e-4) -> None:
     normal = waves.T @ waves / len(noise) + ridge * torch.eye(waves.shape[1])
     weight = torch.linalg.solve(normal, waves.T @ said / len(noise))
     wide.hidden.weight.copy_(weight.T[rows])
-    wide.hidden.bias.copy_(narrow.hidden.bias[rows])

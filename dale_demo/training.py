@@ -503,9 +503,9 @@ def _take_weights(model: Denoiser, initial: Checkpoint, seed: int) -> None:
         )
     if other.width < config.width:
         widen(initial.model.unet, model.unet, torch.Generator().manual_seed(seed))
-        return
-    for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
-        own.copy_(trained)
+    else:
+        for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
+            own.copy_(trained)
 
 
 def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
