@@ -138,6 +138,12 @@ def cli() -> None:
 
 @cli.command()
 @dataset_option
+@click.option(
+    "--pictures",
+    "made",
+    type=click.Path(exists=True, dir_okay=False),
+    help="FILE.npz of sample, or of evaluate --keep: learn from these in place of the set's own.",
+)
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
 @data_root_option
 @click.option(
@@ -173,6 +179,7 @@ def cli() -> None:
 @click.option(
     "--weaker", help="The teacher with less training: learn what that says, led away from this."
 )
+@click.option("--towards", help="What leads the way from --weaker.  [the teacher]")
 @click.option(
     "--guidance",
     default=1.0,
@@ -192,12 +199,14 @@ def cli() -> None:
 @bf16_option
 def train(
     dataset: str,
+    made: str | None,
     out: str,
     data_root: str | None,
     positive_map: str,
     initial: str | None,
     teacher: str | None,
     weaker: str | None,
+    towards: str | None,
     device: str,
     compiled: bool,
     bf16: bool,
@@ -213,12 +222,14 @@ def train(
     config = training.TrainingConfig(**settings)
     if weaker and not teacher:
         teacher = initial
-    start, better, lesser = (
-        _find(name).folder if name else None for name in (initial, teacher, weaker)
+    start, better, lesser, goal = (
+        _find(name).folder if name else None for name in (initial, teacher, weaker, towards)
     )
-    _keep_apart(out, *filter(None, (better, lesser)))
+    _keep_apart(out, *filter(None, (better, lesser, goal)))
     notes = _notes(device)
     pictures = data.load(dataset, "train", data_root)
+    if made:
+        pictures = data.sampled(pictures, made)
     pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
     run = training.train(
         pictures,
@@ -231,6 +242,7 @@ def train(
         initial=load_checkpoint(start) if start else None,
         better=load_checkpoint(better) if better else None,
         weaker=load_checkpoint(lesser) if lesser else None,
+        towards=load_checkpoint(goal) if goal else None,
     )
     with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
         for progress in run:

@@ -334,8 +334,9 @@ def _training(facts: Mapping[str, Any]) -> str:
         levels = f" at noise levels up to {below:g}" if below < MAX_NOISE_LEVEL else ""
         if fine_below := setting(facts, "fine_guidance_below", 0):
             levels += f", but {setting(facts, 'fine_guidance', 1):g} up to {fine_below:g}"
+        taught = _TAUGHT_BY_THREE if facts.get("towards") else _TAUGHT
         led = "away from" if guidance > 1 else "back towards"
-        parts.insert(0, _TAUGHT.format(led=led, guidance=guidance, levels=levels))
+        parts.insert(0, taught.format(led=led, guidance=guidance, levels=levels))
     if facts.get("loss_curve"):
         parts.append(_curve(facts["loss_curve"], _LOSS if guidance == 1 else _TAUGHT_LOSS))
     if facts.get("before"):
@@ -443,6 +444,10 @@ _TAUGHT = """\
 Not from the data's own ln x₀, but from a teacher: a trained network, led {led} a weaker one by
 w = {guidance:g}{levels} ([autoguidance](https://arxiv.org/abs/2406.02507)). The teacher takes two
 calls a step; here one network learns what it says."""
+_TAUGHT_BY_THREE = """\
+Not from the data's own ln x₀, but from a teacher: a trained network, led along the way from a
+weaker one to a better one, by w − 1 times its length, w = {guidance:g}{levels}. The teacher takes
+three calls a step; here one network learns what it says."""
 
 _ABOUT_QUALITY = """\
 Recognised: share of class-conditional pictures that a classifier of real pictures takes for their

@@ -1,10 +1,12 @@
 """Pictures and labels: torchvision sets, IDX files, image folders; the maps into x > 0."""
 
 import math
+import zlib
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -175,6 +177,32 @@ def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Data
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     test, train = order.tensor_split([-(-len(data) // 10)])
     return data[train], data[test]
+
+
+def sampled(data: Dataset, file: Path | str) -> Dataset:
+    """`data` with pictures that a network made in place of its own.
+
+    Args:
+        file: An .npz that `sample` or `evaluate --keep` wrote: `images` uint8 [N, H, W] or
+            [N, H, W, C], and `labels` int64 [N].
+
+    Raises:
+        DataError: The file cannot be read, or its pictures are not of the size and classes of
+            `data`.
+    """
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            images, labels = torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["labels"])
+    except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
+        raise DataError(f"{file} holds no sampled pictures: {error!r}.") from error
+    if images.ndim == 3:
+        images = images.unsqueeze(-1)
+    if images.dtype != torch.uint8 or images.shape[1:] != data.images[0].movedim(0, -1).shape:
+        raise DataError(f"The pictures in {file} are not of the size of those of {data.name}.")
+    count = len(data.class_names)
+    if labels.shape != images.shape[:1] or set(labels.tolist()) != set(range(count)):
+        raise DataError(f"{file} must hold pictures of each of the {count} classes, labelled.")
+    return replace(data, images=images.movedim(-1, 1).contiguous(), labels=labels.long())
 
 
 def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:

@@ -72,21 +72,14 @@ def from_denoiser(denoiser: LogDenoiser, process: GeometricBrownianMotion) -> Sc
     return score
 
 
-def guided(
-    conditional: Score, unconditional: Score, weight: float | Callable[[Tensor], Tensor]
-) -> Score:
-    """Classifier-free guidance h = h_∅ + w (h_c − h_∅); w = 1 is the conditional score itself.
-
-    Args:
-        weight: w, or w by time: t [B] → [B].
-    """
+def guided(conditional: Score, unconditional: Score, weight: float) -> Score:
+    """Classifier-free guidance h = h_∅ + w (h_c − h_∅); w = 1 is the conditional score itself."""
     if weight == 1:
         return conditional
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         base = unconditional(x, t)
-        w = expand_as(weight(t), x) if callable(weight) else weight
-        return base + w * (conditional(x, t) - base)
+        return base + weight * (conditional(x, t) - base)
 
     return score
 

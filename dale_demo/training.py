@@ -191,6 +191,7 @@ def train(
     initial: Checkpoint | None = None,
     better: Checkpoint | None = None,
     weaker: Checkpoint | None = None,
+    towards: Checkpoint | None = None,
 ) -> Iterator[Progress]:
     """Train on `data` and keep a checkpoint in the folder `out`.
 
@@ -211,6 +212,7 @@ def train(
         better: Trained network, of any size, to learn from in place of the data; the pictures only
             say where. See `Teacher`.
         weaker: The same with less training, from which `better` is led away.
+        towards: What the way from `weaker` leads to, in place of `better` itself.
 
     Returns:
         A generator of Progress, on every process; only the main one writes.
@@ -221,7 +223,7 @@ def train(
         CheckpointError: The unfinished run in `out` is of another configuration, other data or
             another teacher, or damaged; or the network is larger than a checkpoint may be.
     """
-    teacher = _teacher(better, weaker, config)
+    teacher = _teacher(better, weaker, towards, config)
     run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial, teacher)
     run.resume()
     return _steps(run, report_every, save_every)
@@ -421,6 +423,8 @@ class _Run:
             "settings": _plain(self.config),
             "loss_curve": _thin(self.state.curve),
         }
+        if self.teacher and self.teacher.towards:
+            facts["towards"] = True
         if self.state.before:
             facts["before"] = self.state.before
         return CheckpointConfig(
@@ -461,9 +465,12 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
 
 
 def _teacher(
-    better: Checkpoint | None, weaker: Checkpoint | None, config: TrainingConfig
+    better: Checkpoint | None,
+    weaker: Checkpoint | None,
+    towards: Checkpoint | None,
+    config: TrainingConfig,
 ) -> Teacher | None:
-    if better is None and weaker is None and config.guidance == config.fine_guidance == 1:
+    if better is weaker is towards is None and config.guidance == config.fine_guidance == 1:
         return None
     if better is None or weaker is None or config.guidance == 1:
         raise ValueError(
@@ -477,6 +484,7 @@ def _teacher(
         config.guidance_below,
         config.fine_guidance,
         config.fine_guidance_below,
+        towards,
     )
 
 

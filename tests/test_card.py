@@ -71,6 +71,10 @@ def test_a_card_says_which_run_had_a_teacher():
     fine = {"guidance": 1.75, "fine_guidance": 0.5, "fine_guidance_below": 0.02}
     finely = TRAINING | {"settings": fine}
     assert "w = 1.75, but 0.5 up to 0.02 (" in model_card(tiny_config(training=finely))
+    three = partly | {"towards": True}
+    assert "its length, w = 1.75 at noise levels up to 1." in model_card(
+        tiny_config(training=three)
+    )
     back = TRAINING | {"settings": {"guidance": 0.5}}
     assert "led back towards a weaker one by\nw = 0.5" in model_card(tiny_config(training=back))
 

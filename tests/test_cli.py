@@ -239,7 +239,34 @@ def test_a_network_is_taught_by_two_others(tmp_path, refused):
     assert training["settings"]["guidance_below"] == 1
     assert training["settings"]["fine_guidance"] == 0.5
     assert training["settings"]["fine_guidance_below"] == 0.02
-    assert "before" not in training
+    assert not {"before", "towards"} & training.keys()
+
+
+def test_a_network_is_led_from_its_own_pictures_towards_real_ones(tmp_path, refused):
+    names = ("set", "base", "own", "real", "out")
+    dataset, base, own, real, out = (tmp_path / name for name in names)
+    train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
+    train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
+    invoke(*train, "--out", base)
+    made = sample(base, tmp_path / "own.npz", "--labels", "0,1", "--num-images", 30)
+    on = (*train, "--from", base)
+    invoke(*on, "--pictures", made, "--out", own)
+    invoke(*on, "--out", real)
+    configs = [load_config(folder) for folder in (own, real)]
+    assert configs[0].class_names == configs[1].class_names
+    assert configs[0].start != configs[1].start, "it saw other pictures"
+
+    taught = (*on, "--weaker", own, "--towards", real, "--guidance", 1.5)
+    for folder in (own, real):
+        assert "which teaches" in refused(*taught, "--out", folder)
+    alone = (*on, "--towards", real, "--guidance", 1.5)
+    assert "and a guidance other than 1" in refused(*alone, "--out", out)
+    invoke(*taught, "--out", out)
+    assert load_config(out).training["towards"] is True
+    assert "three calls a step" in (out / "README.md").read_text()
+
+    made.write_bytes(made.read_bytes()[:-40])
+    assert "holds no sampled pictures" in refused(*on, "--pictures", made, "--out", out)
 
 
 def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):

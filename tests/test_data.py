@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from torchvision.datasets import MNIST
 
 from dale_demo import data as sets
-from dale_demo.data import DataError, Dataset, PositiveMap, load, load_split
+from dale_demo.data import DataError, Dataset, PositiveMap, load, load_split, sampled
 
 
 def write_idx(path, array):
@@ -181,6 +181,64 @@ def test_log_law_and_class_averages_agree_with_numpy(arrays):
     assert_close(means[:, 0], torch.from_numpy(np.stack([y.mean(0) for y in logs])).float())
     assert_close(stds[:, 0], torch.from_numpy(np.stack([y.std(0) for y in logs])).float())
     assert not math.isclose(law.log_std, np.log(x).std(ddof=1), abs_tol=1e-7)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sampled_pictures_take_the_place_of_a_set_s_own(channels, tmp_path):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (6, 4, 4, channels), dtype=np.uint8)
+    own = Dataset(
+        "x", torch.zeros(9, channels, 4, 4, dtype=torch.uint8), torch.arange(9) % 3, ("a", "b", "c")
+    )
+    np.savez(tmp_path / "a.npz", images=images.squeeze(), labels=[2, 1, 0, 0, 1, 2])
+    data = sampled(own, tmp_path / "a.npz")
+    assert np.array_equal(data.images.permute(0, 2, 3, 1).numpy(), images)
+    assert data.labels.tolist() == [2, 1, 0, 0, 1, 2]
+    assert (data.name, data.class_names) == (own.name, own.class_names)
+
+
+PICTURES = np.zeros((3, 6, 6), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [
+        ({"images": PICTURES}, "holds no sampled pictures"),
+        ({"images": PICTURES, "labels": np.array(["0", "1", "2"])}, "holds no sampled pictures"),
+        ({"images": PICTURES, "labels": np.array([0, 1, None])}, "holds no sampled pictures"),
+        ({"images": PICTURES[0, 0], "labels": [0, 1, 2]}, "not of the size"),
+        ({"images": PICTURES[:, :5], "labels": [0, 1, 2]}, "not of the size"),
+        ({"images": PICTURES / 2, "labels": [0, 1, 2]}, "not of the size"),
+        ({"images": PICTURES, "labels": [0, 1]}, "each of the 3 classes"),
+        ({"images": PICTURES, "labels": [0, 1, 1]}, "each of the 3 classes"),
+        ({"images": PICTURES, "labels": [0, 1, 3]}, "each of the 3 classes"),
+        ({"images": PICTURES, "labels": [-1, -1, -1]}, "each of the 3 classes"),
+    ],
+)
+def test_sampled_pictures_of_no_use_are_refused(stored, message, tmp_path, idx):
+    np.savez(tmp_path / "a.npz", **stored)  # None among the labels makes them pickled objects
+    with pytest.raises(DataError, match=message):
+        sampled(load(idx), tmp_path / "a.npz")
+
+
+def test_a_damaged_file_of_sampled_pictures_is_refused(tmp_path, idx, arrays):
+    np.savez_compressed(tmp_path / "a.npz", images=arrays[0], labels=arrays[1])
+    whole = (tmp_path / "a.npz").read_bytes()
+    sampled(load(idx), tmp_path / "a.npz")
+    for start in (100, 200, 300, len(whole) - 60):
+        (tmp_path / "b.npz").write_bytes(whole[:start] + b"\xff" * 20 + whole[start + 20 :])
+        with pytest.raises(DataError, match="holds no sampled pictures"):
+            sampled(load(idx), tmp_path / "b.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", b"PK\x03\x04"])
+def test_a_file_of_no_sampled_pictures_is_refused(content, tmp_path, idx):
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(DataError, match="holds no sampled pictures"):
+        sampled(load(idx), tmp_path / "a.npz")
+    np.save(tmp_path / "b.npy", PICTURES)
+    with pytest.raises(DataError, match="holds no sampled pictures"):
+        sampled(load(idx), tmp_path / "b.npy")
 
 
 def no_pictures(root, idx):

@@ -30,6 +30,16 @@ def weaker(tmp_path):
 
 
 @pytest.fixture
+def towards(tmp_path):
+    """The same network with each weight in another place."""
+    network = load_checkpoint(save_tiny(tmp_path / "towards"))
+    with torch.no_grad():
+        for parameter in network.model.parameters():
+            parameter.copy_(parameter.flip(0))
+    return network
+
+
+@pytest.fixture
 def noised(generator):
     """x and t of four pictures, and labels of which the last is none."""
     x = torch.randn(4, 1, 8, 8, generator=generator, dtype=torch.float64).exp()
@@ -50,6 +60,19 @@ def test_it_says_the_better_estimate_led_away_from_the_weaker(w, better, weaker,
     strong, weak = (estimates(network, x, t, labels).double() for network in (better, weaker))
     assert_close(said, weak + w * (strong - weak), rtol=0, atol=1e-5)
     assert (strong - weak).abs().amax((1, 2, 3)).min() > 0.01  # else any w would do
+
+
+def test_it_may_be_led_along_the_way_between_two_others(better, weaker, towards, noised):
+    x, t, labels = noised
+    teacher = Teacher(better, weaker, 1.75, 1.0, towards=towards)
+    said = denoise(teacher.score(PROCESS, labels), PROCESS, x, t)
+    strong, weak, goal = (
+        estimates(network, x, t, labels).double() for network in (better, weaker, towards)
+    )
+    below = (PROCESS.noise_level(t) <= 1).double().reshape(-1, 1, 1, 1)
+    assert 0 < below.sum() < len(t)
+    assert_close(said, strong + 0.75 * below * (goal - weak), rtol=0, atol=1e-5)
+    assert (goal - strong).abs().amax((1, 2, 3)).min() > 0.01  # else `towards` would be idle
 
 
 def test_above_its_level_the_better_network_speaks_alone(better, weaker, noised):
@@ -95,7 +118,7 @@ def test_no_gradient_reaches_its_networks(better, weaker, noised):
     assert better.model.score(PROCESS, labels)(x, t).requires_grad
 
 
-def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weaker):
+def test_its_fingerprint_is_that_of_its_networks_and_the_guidance(better, weaker, towards):
     teachers = [
         Teacher(better, weaker, 2.0),
         Teacher(better, weaker, 1.5),
@@ -104,8 +127,10 @@ def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weake
         Teacher(better, weaker, 2.0, guidance_below=1.0),
         Teacher(better, weaker, 2.0, fine_guidance_below=0.2),
         Teacher(better, weaker, 2.0, fine_guidance=0.5, fine_guidance_below=0.2),
+        Teacher(better, weaker, 2.0, towards=towards),
+        Teacher(better, towards, 2.0, towards=weaker),
     ]
-    assert len({teacher.fingerprint for teacher in teachers}) == 7
+    assert len({teacher.fingerprint for teacher in teachers}) == 9
     assert Teacher(better, weaker, 2.0).fingerprint == teachers[0].fingerprint
 
 
@@ -113,11 +138,13 @@ def test_its_fingerprint_is_that_of_both_networks_and_the_guidance(better, weake
     ("change", "reason"),
     [
         ({"dataset": "letters"}, "network of tiny cannot be led away from one of letters"),
-        ({"class_names": ("c", "b", "a")}, "cannot be led away"),
+        ({"class_names": ("c", "b", "a")}, "cannot be led away from one of tiny"),
         ({"positive_map": PositiveMap.EXP}, "another --map"),
     ],
 )
-def test_a_weaker_network_of_something_else_is_refused(change, reason, better, weaker):
+def test_a_network_of_something_else_is_refused(change, reason, better, weaker):
     other = dataclasses.replace(weaker, config=dataclasses.replace(weaker.config, **change))
     with pytest.raises(ValueError, match=reason):
         Teacher(better, other, 2.0)
+    with pytest.raises(ValueError, match=reason.replace("away from", "towards")):
+        Teacher(better, weaker, 2.0, towards=other)
