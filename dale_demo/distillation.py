@@ -61,8 +61,9 @@ class Teacher:
 
     def __post_init__(self) -> None:
         better = self.better.config
-        for checkpoint, led in ((self.weaker, "away from"), (self.towards, "towards")):
-            other = checkpoint.config if checkpoint else better
+        others = {"away from": self.weaker, "towards": self.towards or self.better}
+        for led, checkpoint in others.items():
+            other = checkpoint.config
             if (better.dataset, better.class_names) != (other.dataset, other.class_names):
                 raise ValueError(
                     f"A network of {better.dataset} cannot be led {led} one of {other.dataset}."
