@@ -194,7 +194,10 @@ def sampled(data: Dataset, file: Path | str) -> Dataset:
         with np.load(file, allow_pickle=False) as arrays:
             images, labels = torch.from_numpy(arrays["images"]), torch.from_numpy(arrays["labels"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, BadZipFile, zlib.error) as error:
-        raise DataError(f"{file} holds no sampled pictures: {error!r}.") from error
+        # not NumPy's own words: they recommend pickle
+        raise DataError(
+            f"{file} holds no sampled pictures; give a FILE.npz of sample or of evaluate --keep."
+        ) from error
     if images.ndim == 3:
         images = images.unsqueeze(-1)
     if images.dtype != torch.uint8 or images.shape[1:] != data.images[0].movedim(0, -1).shape:
