@@ -61,6 +61,23 @@ def test_opens_with_the_stored_run_and_samples_nothing(app, monkeypatch):
     ]
 
 
+def test_a_link_to_a_network_opens_with_its_stored_run(monkeypatch):
+    monkeypatch.setattr(sample, "HEAD_START", 0)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["network"] = "fashion_mnist"
+    app.run()
+    assert not app.exception
+    account = next(caption.value for caption in app.caption if "Stored run" in caption.value)
+    assert "*fashion_mnist*" in account
+    assert not any("Press **Sample**" in caption.value for caption in app.caption)
+
+    app.selectbox(key="network").select("kmnist").run()
+    account = next(caption.value for caption in app.caption if "Stored run" in caption.value)
+    assert "*kmnist*" in account
+    app.select_slider(key="steps").set_value(3).run()
+    assert any("Press **Sample**" in caption.value for caption in app.caption)
+
+
 def test_every_widget_has_one_sentence_of_help(app):
     app.run()
     widgets = [
@@ -278,9 +295,10 @@ def test_a_waiting_visitor_can_leave(slate, tiny, monkeypatch):
     assert kept.result is None
 
 
-def test_the_stored_run_is_that_of_the_bundled_network():
+@pytest.mark.parametrize("network", opening.DATASETS)
+def test_the_stored_run_is_that_of_the_bundled_network(network):
     """Made anew it is the same; if the network changed: `python -m dale_demo.ui.opening`."""
-    stored, made = opening.trajectory(), opening.make()
+    stored, made = opening.trajectory(network), opening.make(network)
     assert stored.estimates.shape == made.estimates.shape == (21, opening.PICTURES, 28, 28, 1)
     np.testing.assert_allclose(stored.fitted, made.fitted, rtol=0.01, atol=0.01)
     difference = np.abs(stored.images.astype(int) - made.images.astype(int))

@@ -1,6 +1,6 @@
-"""The stored run that a page opens with: default settings, seed 0, the bundled network.
+"""The stored runs that a page opens with, one of each bundled network: default settings, seed 0.
 
-`python -m dale_demo.ui.opening` makes it anew; do so whenever the bundled network changes.
+`python -m dale_demo.ui.opening` makes them anew; do so whenever such a network changes.
 """
 
 from dataclasses import replace
@@ -13,44 +13,58 @@ if TYPE_CHECKING:
     from dale_demo.sampling import SamplingSettings
     from dale_demo.trajectory import Trajectory
 
-NETWORK, CLASS_NAMES = "mnist", tuple("0123456789")
+DATASETS = {"mnist": "mnist", "fashion_mnist": "fashion-mnist", "kmnist": "kmnist"}
+"""Network → the data set that it draws, of those that have a stored run."""
+NETWORK = "mnist"
+"""The one shown where no other is asked for."""
 PICTURES = 20
-RUN = Path(__file__).with_name("opening.npz")
 FILM = Path(__file__).with_name("opening.webp")
+
+
+def file(network: str) -> Path:
+    """Where the stored run of a network is."""
+    return Path(__file__).with_name(f"opening-{network}.npz")
+
+
+def class_names(network: str) -> tuple[str, ...]:
+    """Of the data set that the network draws."""
+    from dale_demo.data import CLASS_NAMES
+
+    return CLASS_NAMES[DATASETS[network]]
 
 
 def default_settings() -> "SamplingSettings":
     """What the widgets ask for when nobody has touched them."""
     from dale_demo.sampling import PRESETS, cycle_labels
 
-    return replace(PRESETS["wide"], labels=cycle_labels(range(len(CLASS_NAMES)), PICTURES))
+    return replace(PRESETS["wide"], labels=cycle_labels(range(len(class_names(NETWORK))), PICTURES))
 
 
-def trajectory() -> "Trajectory":
-    """Load the stored run."""
+def trajectory(network: str) -> "Trajectory":
+    """Load the stored run of a network."""
     from dale_demo.trajectory import Trajectory
 
-    with np.load(RUN) as arrays:
+    with np.load(file(network)) as arrays:
         return Trajectory(**arrays)
 
 
-def make() -> "Trajectory":
-    """Sample the run that is stored: the default settings with the bundled network, on the CPU."""
+def make(network: str) -> "Trajectory":
+    """Sample the run that is stored: the default settings with that network, on the CPU."""
     from dale_demo.checkpoint import find_checkpoint, load_checkpoint
     from dale_demo.sampling import run
     from dale_demo.trajectory import Recorder, record
 
-    checkpoint, settings = load_checkpoint(find_checkpoint(NETWORK)), default_settings()
+    checkpoint, settings = load_checkpoint(find_checkpoint(network)), default_settings()
     return record(run(checkpoint, settings), Recorder.of(checkpoint.config, settings))
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the runs, and the film of the first."""
     from dale_demo.ui.downloads import webp
 
-    made = make()
-    RUN.write_bytes(made.npz_bytes())
-    FILM.write_bytes(webp(made))
+    for network in DATASETS:
+        file(network).write_bytes(make(network).npz_bytes())
+    FILM.write_bytes(webp(trajectory(NETWORK)))
 
 
 if __name__ == "__main__":

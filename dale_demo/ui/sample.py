@@ -60,20 +60,28 @@ def page() -> None:
     buttons, stage = st.container(horizontal=True, vertical_alignment="center"), st.empty()
     if kept is None:
         kept = st.session_state["kept"] = Kept()
-        _show(stored(), stage)
+        _show(_result(kept), stage)
         time.sleep(HEAD_START)
         _choose(buttons, stage, kept)
     else:
         _choose(buttons, stage, kept)
-        _show(kept.result or stored(), stage)
-    _story(kept.result or stored())
+        _show(_result(kept), stage)
+    _story(_result(kept))
+
+
+def _result(kept: Kept) -> Result:
+    """The visitor's run; before there is one, the stored one of the network in the address."""
+    if kept.result:
+        return kept.result
+    network = st.session_state.get("network", st.query_params.get("network"))
+    return stored(network if network in opening.DATASETS else opening.NETWORK)
 
 
 @st.cache_resource(show_spinner=False)
-def stored() -> Result:
-    """The run that the page opens with."""
-    settings, run = opening.default_settings(), opening.trajectory()
-    return Result(run, opening.NETWORK, opening.CLASS_NAMES, settings, settings.steps, None)
+def stored(network: str) -> Result:
+    """The run that the page opens with for a network that has one."""
+    settings, names = opening.default_settings(), opening.class_names(network)
+    return Result(opening.trajectory(network), network, names, settings, settings.steps, None)
 
 
 def _choose(buttons: DeltaGenerator, stage: DeltaGenerator, kept: Kept) -> None:
@@ -97,7 +105,7 @@ def _choose(buttons: DeltaGenerator, stage: DeltaGenerator, kept: Kept) -> None:
         except ValueError as error:
             remark.warning(str(error))
         stop.empty()
-    if choice and not start and _differs(choice, kept.result or stored()):
+    if choice and not start and _differs(choice, _result(kept)):
         remark.caption("Press **Sample** to see these settings.")
 
 
