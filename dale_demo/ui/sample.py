@@ -70,7 +70,7 @@ def page() -> None:
 
 
 def _result(kept: Kept) -> Result:
-    """The visitor's run; before there is one, the stored one of the network in the address."""
+    """The visitor's run; before there is one, the stored run of the network asked for."""
     if kept.result:
         return kept.result
     network = st.session_state.get("network", st.query_params.get("network"))
