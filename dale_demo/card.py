@@ -337,6 +337,8 @@ def _training(facts: Mapping[str, Any]) -> str:
         taught = _TAUGHT_BY_THREE if facts.get("towards") else _TAUGHT
         led = "away from" if guidance > 1 else "back towards"
         parts.insert(0, taught.format(led=led, guidance=guidance, levels=levels))
+    if facts.get("made"):
+        parts.insert(0, _MADE)
     if facts.get("loss_curve"):
         parts.append(_curve(facts["loss_curve"], _LOSS if guidance == 1 else _TAUGHT_LOSS))
     if facts.get("before"):
@@ -438,6 +440,7 @@ _ADDITIVE = (
     "the pixel itself, and all of it is ordinary additive diffusion on raw pixels."
 )
 
+_MADE = "The pictures of this run are not the data set's own: a network made them."
 _LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
 _TAUGHT_LOSS = "M-ESM, preconditioned; 0 is what the teacher says"
 _TAUGHT = """\

@@ -90,6 +90,7 @@ class Dataset:
         labels: int64 [N], each in [0, len(class_names)).
         class_names: What a person calls each class.
         positive_map: How they become positive.
+        made: Whether a network made the pictures, after the set's own.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Dataset:
     labels: Tensor
     class_names: tuple[str, ...]
     positive_map: PositiveMap = PositiveMap.SHIFT
+    made: bool = False
 
     def __len__(self) -> int:
         return len(self.images)
@@ -205,7 +207,8 @@ def sampled(data: Dataset, file: Path | str) -> Dataset:
     count = len(data.class_names)
     if labels.shape != images.shape[:1] or set(labels.tolist()) != set(range(count)):
         raise DataError(f"{file} must hold pictures of each of the {count} classes, labelled.")
-    return replace(data, images=images.movedim(-1, 1).contiguous(), labels=labels.long())
+    images = images.movedim(-1, 1).contiguous()
+    return replace(data, images=images, labels=labels.long(), made=True)
 
 
 def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:

@@ -423,6 +423,8 @@ class _Run:
             "settings": _plain(self.config),
             "loss_curve": _thin(self.state.curve),
         }
+        if self.data.made:
+            facts["made"] = True
         if self.teacher and self.teacher.towards:
             facts["towards"] = True
         if self.state.before:

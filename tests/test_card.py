@@ -79,6 +79,13 @@ def test_a_card_says_which_run_had_a_teacher():
     assert "led back towards a weaker one by\nw = 0.5" in model_card(tiny_config(training=back))
 
 
+def test_a_card_says_which_run_saw_pictures_that_a_network_made():
+    made = TRAINING | {"made": True, "before": TRAINING}
+    first, last = model_card(tiny_config(training=made)).split("Then, from the weights")
+    assert "a network made them" in last
+    assert "a network made them" not in first
+
+
 def blocks(card: str, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)\n```", card, re.DOTALL)
 

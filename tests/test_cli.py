@@ -255,6 +255,8 @@ def test_a_network_is_led_from_its_own_pictures_towards_real_ones(tmp_path, refu
     configs = [load_config(folder) for folder in (own, real)]
     assert configs[0].class_names == configs[1].class_names
     assert configs[0].start != configs[1].start, "it saw other pictures"
+    assert [config.training.get("made") for config in configs] == [True, None]
+    assert "a network made them" in (own / "README.md").read_text()
 
     taught = (*on, "--weaker", own, "--towards", real, "--guidance", 1.5)
     for folder in (own, real):

@@ -195,6 +195,7 @@ def test_sampled_pictures_take_the_place_of_a_set_s_own(channels, tmp_path):
     assert np.array_equal(data.images.permute(0, 2, 3, 1).numpy(), images)
     assert data.labels.tolist() == [2, 1, 0, 0, 1, 2]
     assert (data.name, data.class_names) == (own.name, own.class_names)
+    assert (own.made, data.made, data[:3].made) == (False, True, True)
 
 
 PICTURES = np.zeros((3, 6, 6), np.uint8)
