@@ -5,16 +5,16 @@ from importlib import import_module
 
 import streamlit as st
 
-from dale_demo.ui.curtain import curtain
-from dale_demo.ui.space import share_address
+from dale_demo.ui.shared.space import share_address
+from dale_demo.ui.shared.splash import curtain
 
 
 def page(name: str) -> Callable[[], None]:
-    """The page in `dale_demo.ui.<name>`, imported when it is first opened."""
+    """The page in `dale_demo/ui/<name>/page.py`, imported when it is first opened."""
 
     def show() -> None:
         with curtain(name):
-            module = import_module(f"dale_demo.ui.{name}")
+            module = import_module(f"dale_demo.ui.{name}.page")
         module.page()
 
     return show

@@ -17,17 +17,18 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from dale_demo.card import DISTANCES, distances, hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, hasten, load_checkpoint
-from dale_demo.classifier import find_classifier, load_classifier
+from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint, speed_up
+from dale_demo.checkpoint.results import DISTANCES, distances
 from dale_demo.data import Dataset, load_split
-from dale_demo.evaluation import Reference
-from dale_demo.process import Noise
-from dale_demo.restoration import DrawerName, WalkerName, noise, reverse, until
-from dale_demo.tables import table
+from dale_demo.drawing.markdown import table
+from dale_demo.evaluation.classifier import find_classifier, load_classifier
+from dale_demo.evaluation.evaluate import Reference
+from dale_demo.hardware import hardware
+from dale_demo.noise import Noise
+from dale_demo.restoration import PosteriorSamplerName, ReverseSamplerName, noise, reverse, until
 
 LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 2.0, 8.0)
-SAMPLERS = ("probability-flow", *get_args(DrawerName))
+SAMPLERS = ("probability-flow", *get_args(PosteriorSamplerName))
 
 
 @torch.inference_mode()
@@ -35,7 +36,7 @@ def there_and_back(
     network: Checkpoint,
     pictures: Dataset,
     noise_level: float,
-    sampler: WalkerName,
+    sampler: ReverseSamplerName,
     steps: int,
     batch_size: int,
 ) -> Tensor:
@@ -46,8 +47,8 @@ def there_and_back(
         x0 = network.config.positive_map.positive(pictures.images[rows]).to(device)
         source = Noise(0, rows.tolist(), x0.shape[1:], device)
         score = network.model.score(process, pictures.labels[rows].to(device))
-        noised, end = noise(x0, process, source()), network.config.last_level
-        x = reverse(sampler, score, noised, process, steps, source, last_level=end)
+        noised, end = noise(x0, process, source()), network.config.min_noise_level
+        x = reverse(sampler, score, noised, process, steps, source, min_noise_level=end)
         parts.append(network.config.positive_map.pixels(x).cpu())
     return torch.cat(parts)
 
@@ -64,7 +65,7 @@ def there_and_back(
 def main(
     checkpoint: str,
     num_images: int,
-    sampler: WalkerName,
+    sampler: ReverseSamplerName,
     steps: int,
     batch_size: int,
     device: str,
@@ -73,7 +74,7 @@ def main(
 ) -> None:
     """Print the distances to the test pictures by the level that the walk began from."""
     network = load_checkpoint(find_checkpoint(checkpoint), device)
-    hasten(network, compiled, bf16)
+    speed_up(network, compiled, bf16)
     dataset = network.config.dataset
     judge = load_classifier(find_classifier(dataset), device)
     reference = Reference(judge, *load_split(dataset, os.environ.get("DALE_DATA")))

@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 import click
 import torch
 
-from dale_demo.card import hardware, table
+from dale_demo.drawing.markdown import text_table
+from dale_demo.hardware import hardware
 from dale_demo.plasticity import (
     CorrelatedRegression,
     Digits,
@@ -291,7 +292,7 @@ def measure(benchmark: Benchmark, seeds: Sequence[int], device: str) -> None:
             [r.measure(experiment, r.rule, last.states[r.rule]) for r in benchmark.results]
         )
     rows = map(line, benchmark.results, zip(*columns, strict=True))
-    print(table(("Result", "Rule", "Expected", "Measured", "From", "To"), rows))
+    print(text_table(("Result", "Rule", "Expected", "Measured", "From", "To"), rows))
     rates = ", ".join(f"{label} {rule.learning_rate:.3g}" for label, rule in rules.items())
     print(f"\nLearning rates: {rates}. {time.monotonic() - started:.0f} s.", flush=True)
 

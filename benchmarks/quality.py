@@ -23,17 +23,34 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from dale_demo.card import hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, hasten, load_checkpoint, load_config
-from dale_demo.classifier import Classifier, check_judge, find_classifier, load_classifier
+from dale_demo.checkpoint.folder import (
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    load_config,
+    speed_up,
+)
 from dale_demo.data import PositiveMap, load_split
-from dale_demo.evaluation import Reference, measure, sample
-from dale_demo.quality import Comparison, Method, additive_methods, our_methods, paper_methods
-from dale_demo.report import Report
+from dale_demo.evaluation.classifier import (
+    Classifier,
+    check_classifier,
+    find_classifier,
+    load_classifier,
+)
+from dale_demo.evaluation.comparison import (
+    Comparison,
+    Method,
+    additive_methods,
+    our_methods,
+    paper_methods,
+)
+from dale_demo.evaluation.evaluate import Reference, measure, sample
+from dale_demo.evaluation.report import Report
+from dale_demo.evaluation.trade_off import Kind
+from dale_demo.hardware import hardware
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, Watch
-from dale_demo.trade_off import Kind
-from dale_demo.ui.trade_off import store
+from dale_demo.ui.sample.trade_off import store
 
 QUICK_COUNTS, QUICK_STEPS = (4, 8), 7
 
@@ -68,8 +85,10 @@ class Network:
         found = checkpoint.config.positive_map
         if found is not needed:
             raise ValueError(f"{name} was trained with --map {found}; --map {needed} is needed.")
-        check_judge(judge, checkpoint)
-        report = Report.resume(name, folder, file, last_level=checkpoint.config.last_level)
+        check_classifier(judge, checkpoint)
+        report = Report.resume(
+            name, folder, file, min_noise_level=checkpoint.config.min_noise_level
+        )
         return cls(name, checkpoint, report, file)
 
     def described(self) -> str:
@@ -125,17 +144,17 @@ def carry_out(plan: Plan, reference: Reference, counts: tuple[int, int], batch_s
         (network, method, network.missing(method, counts[:1] if method.slow else counts))
         for network, method in plan
     ]
-    total = sum(run[0].network_calls * len(run[0].labels) for _, _, run in work if run)
+    total = sum(run[0].network_evaluations * len(run[0].labels) for _, _, run in work if run)
     with tqdm(total=total, unit=" calls", unit_scale=True) as bar:
         for network, method, missing in work:
             if missing:
-                bar.set_description(f"{method.name}, {missing[0].network_calls} calls")
+                bar.set_description(f"{method.name}, {missing[0].network_evaluations} calls")
                 network.measure(missing, reference, batch_size, counting(bar, missing[0]))
 
 
 def counting(bar: tqdm, settings: SamplingSettings) -> Watch:
     """Advance `bar` by the network calls that each step of each batch took."""
-    calls = settings.network_calls / settings.steps
+    calls = settings.network_evaluations / settings.steps
 
     def watch(step: Step) -> None:
         if step.index:
@@ -195,7 +214,7 @@ def main(
     other = additive and Network.open(additive, PositiveMap.EXP, judge, beside(file), device)
     networks = [ours, other] if other else [ours]
     for network in networks:
-        hasten(network.checkpoint, compiled, bf16)
+        speed_up(network.checkpoint, compiled, bf16)
     plan = planned(ours, other or None)
     if quick:
         plan = [(network, quickened(method)) for network, method in plan]

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from dale_demo.card import hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
-from dale_demo.comparison import WAYS, compare
+from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint
 from dale_demo.data import load, positive
+from dale_demo.evaluation.restorations import WAYS, compare
+from dale_demo.hardware import hardware
 from dale_demo.restoration import RestorationSettings, intensity, restore
 
 LEVELS = (0.2, 0.5, 1.0, 2.0)

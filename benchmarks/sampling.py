@@ -16,8 +16,8 @@ from dataclasses import replace
 import click
 import torch
 
-from dale_demo.card import hardware
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint
+from dale_demo.hardware import hardware
 from dale_demo.sampling import SamplingSettings, cycle_labels, run
 
 RUNS = (
@@ -79,7 +79,8 @@ def measure(checkpoint: Checkpoint, settings: SamplingSettings, repeats: int) ->
     overhead = statistics.median(1 - b / a for a, b in times)
     return (
         f"| {settings.sampler} | {len(settings.labels)} | {settings.steps} "
-        f"| {settings.network_calls} | {sampler:.2f} | {settings.network_calls / sampler:.1f} "
+        f"| {settings.network_evaluations} | {sampler:.2f} "
+        f"| {settings.network_evaluations / sampler:.1f} "
         f"| {plain:.2f} | {overhead:.1%} |"
     )
 

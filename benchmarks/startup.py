@@ -23,7 +23,7 @@ from urllib.request import urlopen
 import click
 from playwright.sync_api import Browser, sync_playwright
 
-from dale_demo.card import hardware
+from dale_demo.hardware import hardware
 
 APP = Path(__file__).resolve().parent.parent / "app.py"
 BINARIES = ("chromium", "chromium-browser", "google-chrome")

@@ -13,26 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.datasets import DATASETS, KMNIST, KMNIST_10K, KMNIST_10K_HELD_OUT, DatasetInfo
 from dale_demo.process import LogNormal
 
 Split = Literal["train", "test"]
 
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
-
-CLASS_NAMES = {
-    "mnist": tuple("0123456789"),
-    "fashion-mnist": (
-        "T-shirt", "Trouser", "Pullover", "Dress", "Coat",
-        "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-    ),
-    "kmnist": (
-        "お (o)", "き (ki)", "す (su)", "つ (tsu)", "な (na)",
-        "は (ha)", "ま (ma)", "や (ya)", "れ (re)", "を (wo)",
-    ),
-}  # fmt: skip
-TORCHVISION_SETS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"}
-KMNIST_10K, HELD_OUT = "kmnist-10k", 1_000
-"""KMNIST's official test pictures alone: the last thousand are held out, the others train."""
 
 
 class DataError(ValueError):
@@ -128,7 +114,7 @@ class Dataset:
         stds = torch.stack([y.std(0, correction=0) for y in logs])
         return means.float(), stds.float()
 
-    def log_law(self) -> LogNormal:
+    def fit_log_normal(self) -> LogNormal:
         """Log-normal law fitted to every pixel of every picture (256 values, counted)."""
         counts = torch.bincount(self.images.flatten(), minlength=256).double()
         values = self.positive_map.positive(torch.arange(256, dtype=torch.uint8)).double().log()
@@ -150,10 +136,10 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
     Raises:
         DataError: Unknown name, missing or unreadable files, or pictures of several sizes.
     """
-    if name in TORCHVISION_SETS:
-        return _load_torchvision(name, split, Path(root or DEFAULT_ROOT))
-    if name == KMNIST_10K:
+    if name == KMNIST_10K.name:
         return _load_kmnist_10k(split, Path(root or DEFAULT_ROOT))
+    if name in DATASETS:
+        return _load_torchvision(DATASETS[name], split, Path(root or DEFAULT_ROOT))
     kind, _, path = name.partition(":")
     if kind == "idx" and path:
         return _load_idx(name, path)
@@ -211,10 +197,10 @@ def sampled(data: Dataset, file: Path | str) -> Dataset:
     return replace(data, images=images, labels=labels.long(), made=True)
 
 
-def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:
+def _load_torchvision(info: DatasetInfo, split: Split, root: Path) -> Dataset:
     import torchvision.datasets
 
-    kind = getattr(torchvision.datasets, TORCHVISION_SETS[name])
+    kind = getattr(torchvision.datasets, info.torchvision_class)
     train = split == "train"
     try:
         data = kind(root, train=train, download=False)
@@ -222,8 +208,10 @@ def _load_torchvision(name: str, split: Split, root: Path) -> Dataset:
         try:
             data = kind(root, train=train, download=True)
         except (RuntimeError, OSError) as error:
-            raise DataError(f"{name} is not in {root} and cannot be downloaded: {error}") from error
-    return Dataset(name, data.data.unsqueeze(1), data.targets.long(), CLASS_NAMES[name])
+            raise DataError(
+                f"{info.name} is not in {root} and cannot be downloaded: {error}"
+            ) from error
+    return Dataset(info.name, data.data.unsqueeze(1), data.targets.long(), info.class_names)
 
 
 def _load_kmnist_10k(split: Split, root: Path) -> Dataset:
@@ -231,11 +219,11 @@ def _load_kmnist_10k(split: Split, root: Path) -> Dataset:
         root / "KMNIST" / "raw" / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")
     ]
     if not all(file.exists() for file in files):
-        _load_torchvision("kmnist", "test", root)
+        _load_torchvision(KMNIST, "test", root)
     whole = replace(
-        _load_idx(KMNIST_10K, ",".join(map(str, files))), class_names=CLASS_NAMES["kmnist"]
+        _load_idx(KMNIST_10K.name, ",".join(map(str, files))), class_names=KMNIST_10K.class_names
     )
-    rows = slice(0, -HELD_OUT) if split == "train" else slice(-HELD_OUT, None)
+    rows = slice(0, -KMNIST_10K_HELD_OUT) if split == "train" else slice(-KMNIST_10K_HELD_OUT, None)
     return whole[rows]
 
 

@@ -10,7 +10,6 @@ Time runs up from data (t = 0) to noise (t = T).
 """
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +18,7 @@ from torch import Tensor
 
 GridName = Literal["uniform", "karras"]
 
-LAST_LEVEL = 0.005
+DEFAULT_MIN_NOISE_LEVEL = 0.005
 """Noise level from which a walk on a Karras grid jumps to the picture, unless told otherwise."""
 
 
@@ -80,7 +79,7 @@ class GeometricBrownianMotion:
         t = expand_as(t, x0)
         return x0 * torch.exp(self.log_drift(t) + self.noise_level(t) * z)
 
-    def log_law(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    def log_moments(self, x0: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of ln X_t given X₀ = x₀ [B, …]: (ln x₀ + m(t), s(t))."""
         t = expand_as(t, x0)
         return x0.log() + self.log_drift(t), self.noise_level(t)
@@ -166,7 +165,7 @@ def uniform_grid(process: GeometricBrownianMotion, steps: int) -> Tensor:
 def karras_grid(
     process: GeometricBrownianMotion,
     steps: int,
-    min_noise_level: float = LAST_LEVEL,
+    min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
     rho: float = 7.0,
 ) -> Tensor:
     """Times whose noise levels follow Karras et al. (2022, eq. 5), then t = 0; float64 [N + 1].
@@ -188,66 +187,23 @@ def karras_grid(
 
 
 def make_grid(
-    process: GeometricBrownianMotion, name: GridName, steps: int, last_level: float = LAST_LEVEL
+    process: GeometricBrownianMotion,
+    name: GridName,
+    steps: int,
+    min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
 ) -> Tensor:
     """Build the grid called `name` with `steps` intervals; see `uniform_grid` and `karras_grid`.
 
     Args:
-        last_level: s_min of a Karras grid, lowered to s(T)/2 where that is less.
+        min_noise_level: s_min of a Karras grid, lowered to s(T)/2 where that is less.
     """
     if name == "uniform":
         return uniform_grid(process, steps)
     if name == "karras":
-        return karras_grid(process, steps, min(last_level, process.max_noise_level / 2))
+        return karras_grid(process, steps, min(min_noise_level, process.max_noise_level / 2))
     raise ValueError(f"Unknown grid {name!r}; choose uniform or karras.")
 
 
 def _check_steps(steps: int) -> None:
     if steps < 1:
         raise ValueError(f"A grid needs at least 1 step, got {steps}.")
-
-
-def seeds_of(seed: int, indices: Iterable[int]) -> list[int]:
-    """Mix a run's seed with each sample's index into 64-bit seeds.
-
-    PyTorch's CPU generator reads the low 32 bits of each, so two of n samples share their noise
-    with probability about n²/2³³: one run in eighty of 10,000 samples has such a pair.
-    """
-    from numpy.random import SeedSequence
-
-    return [int(SeedSequence((seed, i)).generate_state(1, "uint64")[0]) for i in indices]
-
-
-class Noise:
-    """Standard normal noise from one generator per sample.
-
-    Sample *i* draws the same numbers alone as in any batch, and the same on CPU and GPU: the
-    draws are made on the CPU and copied without waiting for the device.
-
-    Args:
-        seed: Seed of the run, non-negative.
-        indices: Index of each sample in the run; their count is the batch size B.
-        shape: Shape of one sample.
-        device: Where the noise goes.
-    """
-
-    def __init__(
-        self,
-        seed: int,
-        indices: Iterable[int],
-        shape: Iterable[int],
-        device: torch.device | str = "cpu",
-    ):
-        if seed < 0:
-            raise ValueError(f"The seed must not be negative, got {seed}.")
-        self._generators = [torch.Generator().manual_seed(s) for s in seeds_of(seed, indices)]
-        self._shape = tuple(shape)
-        self._device = torch.device(device)
-
-    def __call__(self) -> Tensor:
-        """Draw the next z ~ N(0, I), float64 [B, *shape]."""
-        pinned = self._device.type == "cuda"
-        z = torch.empty((len(self._generators), *self._shape), pin_memory=pinned)
-        for row, generator in zip(z, self._generators, strict=True):
-            row.normal_(generator=generator)
-        return z.to(self._device, non_blocking=True).double()

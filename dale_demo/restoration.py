@@ -17,10 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.checkpoint import Checkpoint, CheckpointConfig
+from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
-from dale_demo.process import LAST_LEVEL, GeometricBrownianMotion, LogNormal, Noise, make_grid
+from dale_demo.noise import Noise
+from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal, make_grid
 from dale_demo.samplers import SAMPLERS, Step, bridge
 from dale_demo.score import LogNormalMixtureScore, Score, denoise, hyvarinen_from_denoised
 
@@ -28,9 +30,9 @@ Array = NDArray[np.float64]
 Watch = Callable[[Step], object]
 """Looks at every step as it passes."""
 
-DrawerName = Literal["dale-langevin", "bridge"]
+PosteriorSamplerName = Literal["dale-langevin", "bridge"]
 """The samplers that draw from the posterior: both are stochastic and keep every sign."""
-WalkerName = Literal["probability-flow"] | DrawerName
+ReverseSamplerName = Literal["probability-flow"] | PosteriorSamplerName
 """Those that walk back from a noised picture."""
 
 START_LEVEL = 8.0
@@ -43,7 +45,7 @@ class RestorationSettings:
 
     Args:
         noise_level: s, where the picture is noised to, in [0.002, 20].
-        drawer: Which sampler draws from the posterior.
+        posterior_sampler: Which sampler draws from the posterior.
         steps: N, intervals of the Karras grid from s down to 0.
         draws: K, how many pictures are drawn.
         seed: Of the noise and of the draws.
@@ -53,7 +55,7 @@ class RestorationSettings:
     """
 
     noise_level: float = 0.8
-    drawer: DrawerName = "dale-langevin"
+    posterior_sampler: PosteriorSamplerName = "dale-langevin"
     steps: int = 20
     draws: int = 8
     seed: int = 0
@@ -64,9 +66,10 @@ class RestorationSettings:
                 f"noise_level must be in [{MIN_NOISE_LEVEL:g}, {MAX_NOISE_LEVEL:g}], the range "
                 f"that networks are trained for, got {self.noise_level}."
             )
-        if self.drawer not in get_args(DrawerName):
+        if self.posterior_sampler not in get_args(PosteriorSamplerName):
+            names = " or ".join(get_args(PosteriorSamplerName))
             raise ValueError(
-                f"Unknown drawer {self.drawer!r}; choose {' or '.join(get_args(DrawerName))}."
+                f"Unknown posterior_sampler {self.posterior_sampler!r}; choose {names}."
             )
         for name in ("steps", "draws"):
             if getattr(self, name) < 1:
@@ -133,14 +136,14 @@ def tweedie(score: Score, x: Tensor, process: GeometricBrownianMotion) -> Tensor
 
 
 def reverse(
-    sampler: WalkerName,
+    sampler: ReverseSamplerName,
     score: Score,
     x: Tensor,
     process: GeometricBrownianMotion,
     steps: int,
     source: Noise,
     watch: Watch | None = None,
-    last_level: float = LAST_LEVEL,
+    min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
 ) -> Tensor:
     """Walk the reverse process from x at t = T to t = 0 on a Karras grid that begins there.
 
@@ -151,9 +154,9 @@ def reverse(
         x: States at t = T [B, …]; `process` ends at the level that they have.
         source: Gives the noise of the walk, B samples at a time.
         watch: Called with every step.
-        last_level: Where the grid ends; see `process.make_grid`.
+        min_noise_level: Where the grid ends; see `process.make_grid`.
     """
-    grid = make_grid(process, "karras", steps, last_level)
+    grid = make_grid(process, "karras", steps, min_noise_level)
     for step in SAMPLERS[sampler](score, x, process, grid, noise=source):
         if watch is not None:
             watch(step)
@@ -181,8 +184,8 @@ def restore(
     copies = x.repeat_interleave(settings.draws, 0)
     source = Noise(settings.seed, range(count, count + len(copies)), shape, device)
 
-    def walk(sampler: WalkerName, start: Tensor) -> Array:
-        end = checkpoint.config.last_level
+    def walk(sampler: ReverseSamplerName, start: Tensor) -> Array:
+        end = checkpoint.config.min_noise_level
         return intensity(
             reverse(sampler, score, start, process, settings.steps, source, watch, end)
         )
@@ -191,7 +194,7 @@ def restore(
         noised=_without_drift(x, process),
         tweedie=intensity(tweedie(score, x, process)),
         flow=walk("probability-flow", x),
-        draws=walk(settings.drawer, copies).reshape(count, settings.draws, *shape),
+        draws=walk(settings.posterior_sampler, copies).reshape(count, settings.draws, *shape),
     )
 
 
@@ -236,7 +239,7 @@ def inpaint(
     steps: int,
     source: Noise,
     watch: Watch | None = None,
-    last_level: float = LAST_LEVEL,
+    min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
 ) -> Tensor:
     """Fill the holes of pictures by the bridge, the known pixels noised to each level beside it.
 
@@ -250,7 +253,7 @@ def inpaint(
         data: Log moments of the data, from which the start is drawn.
         source: Gives the noise, B samples at a time.
         watch: Called with every step.
-        last_level: Where the grid ends; see `process.make_grid`.
+        min_noise_level: Where the grid ends; see `process.make_grid`.
 
     Returns:
         Pictures [B, …] which are `x0` itself, bit for bit, outside the hole.
@@ -263,7 +266,7 @@ def inpaint(
     z = source()
     known = torch.where(hole, torch.ones_like(x0), x0)
     start = torch.where(hole, LogNormal.terminal(process, data).sample(z), noise(known, process, z))
-    grid = make_grid(process, "karras", steps, last_level)
+    grid = make_grid(process, "karras", steps, min_noise_level)
     walk = bridge(knowing(score, process, known, hole), start, process, grid, noise=source)
     for step in walk:
         if watch is not None:
@@ -292,8 +295,8 @@ def fill(
     process = until(checkpoint.config.process, START_LEVEL)
     copies = x0.to(device).expand(answers, *x0.shape)
     source = Noise(seed, range(answers), x0.shape, device)
-    score, law = checkpoint.model.score(process), checkpoint.config.data_law
-    end = checkpoint.config.last_level
+    score, law = checkpoint.model.score(process), checkpoint.config.data_distribution
+    end = checkpoint.config.min_noise_level
     return inpaint(score, copies, hole.to(device), process, law, steps, source, watch, end)
 
 

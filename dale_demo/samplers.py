@@ -238,7 +238,7 @@ SAMPLERS: dict[SamplerName, Sampler] = {
 LANGEVIN: tuple[SamplerName, ...] = ("dale-langevin", "unconstrained")
 
 
-def calls_needed(sampler: SamplerName, steps: int, options: LangevinOptions) -> int:
+def evaluations_needed(sampler: SamplerName, steps: int, options: LangevinOptions) -> int:
     """How often `sampler` evaluates the score on a grid of `steps` intervals."""
     if sampler == "probability-flow":
         return 2 * steps - 1
@@ -282,7 +282,7 @@ class _Walk:
     """The state of one run: where it stands on the grid, sign(x), ln|x|, and what was counted."""
 
     def __init__(self, score: Score, x: Tensor, process: GeometricBrownianMotion, grid: Tensor):
-        check_walk(x, process, grid)
+        check_start(x, process, grid)
         self._score = score
         self._times = grid.to(x.device, torch.float64)
         self._drifts = process.log_drift(grid.double()).tolist()
@@ -376,7 +376,7 @@ class _Walk:
         return Step(self.index, t, self.x, estimate, self._crossings, self._calls)
 
 
-def check_walk(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:
+def check_start(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:
     """Raise ValueError unless `grid` falls to 0 from T at most, and x is finite and nowhere 0."""
     if grid.ndim != 1 or len(grid) < 2 or not (grid.diff() < 0).all() or grid[-1] != 0:
         raise ValueError(f"A grid falls strictly to t = 0 in at least one step, got {grid}.")

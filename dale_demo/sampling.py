@@ -10,24 +10,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.checkpoint import Checkpoint
+from dale_demo.checkpoint.folder import Checkpoint
+from dale_demo.datasets import DATASETS
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
-from dale_demo.paper import ANNEALED, PROCESS, STEPS, known_as
-from dale_demo.process import (
-    GeometricBrownianMotion,
-    GridName,
-    Noise,
-    class_averaged_start,
-    make_grid,
-)
+from dale_demo.noise import Noise
+from dale_demo.paper import PROCESS, STEPS
+from dale_demo.process import GeometricBrownianMotion, GridName, class_averaged_start, make_grid
 from dale_demo.samplers import (
     LANGEVIN,
     SAMPLERS,
     LangevinOptions,
     SamplerName,
     Step,
-    calls_needed,
     dale_langevin,
+    evaluations_needed,
     unconstrained,
 )
 
@@ -121,7 +117,7 @@ class SamplingSettings:
     @property
     def calls(self) -> int:
         """Evaluations of the score in the whole run; `Step.calls` counts up to this."""
-        return calls_needed(self.sampler, self.steps, self.langevin)
+        return evaluations_needed(self.sampler, self.steps, self.langevin)
 
     @property
     def can_cross(self) -> bool:
@@ -129,7 +125,7 @@ class SamplingSettings:
         return self.sampler == "unconstrained"
 
     @property
-    def network_calls(self) -> int:
+    def network_evaluations(self) -> int:
         """Network calls for one picture: guidance takes two for each evaluation of the score."""
         guided = self.guidance != 1 and max(self.labels) > UNCONDITIONAL
         return self.calls * (2 if guided else 1)
@@ -155,18 +151,18 @@ def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
     Raises:
         ValueError: The paper has no constants for this data set and sampler.
     """
-    if (known_as(dataset), sampler) not in ANNEALED:
+    tuned = DATASETS[dataset].annealed.get(sampler) if dataset in DATASETS else None
+    if tuned is None:
         raise ValueError(
             f"The paper has no annealed constants for {dataset!r} with {sampler!r}; it has them "
-            f"for {', '.join(sorted({d for d, _ in ANNEALED}))} with {' and '.join(LANGEVIN)}."
+            f"for {', '.join(sorted(DATASETS))} with {' and '.join(LANGEVIN)}."
         )
-    step_size, repeats, annealing = ANNEALED[known_as(dataset), sampler]
     return replace(
         PRESETS["paper"],
         sampler=sampler,
-        step_size=step_size,
-        repeats=repeats,
-        annealing=annealing,
+        step_size=tuned.step_size,
+        repeats=tuned.repeats,
+        annealing=tuned.annealing,
     )
 
 
@@ -206,7 +202,7 @@ def run(
     start = _start(checkpoint, settings, labels, indices, noise())
     conditional = labels if (labels > UNCONDITIONAL).any() else None
     score = model.score(process, conditional, settings.guidance)
-    grid = make_grid(process, settings.grid, settings.steps, checkpoint.config.last_level)
+    grid = make_grid(process, settings.grid, settings.steps, checkpoint.config.min_noise_level)
     if settings.sampler == "dale-langevin":
         return dale_langevin(score, start, process, grid, noise=noise, options=settings.langevin)
     if settings.sampler == "unconstrained":

@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.process import GeometricBrownianMotion, GridName, make_grid, seeds_of
+from dale_demo.noise import seeds_of
+from dale_demo.process import GeometricBrownianMotion, GridName, make_grid
 from dale_demo.samplers import (
     LANGEVIN,
     SAMPLERS,

@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.checkpoint import CheckpointConfig
+from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.data import PositiveMap
-from dale_demo.frames import Picture, expose, grid, side_by_side, tint
+from dale_demo.drawing.frames import ImageArray, grid, side_by_side, tint, tone_map
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings
@@ -57,8 +57,8 @@ class Trajectory:
     noise_levels: NDArray[np.float64]
     calls: NDArray[np.int64]
     crossings: NDArray[np.int64]
-    states: Picture
-    estimates: Picture
+    states: ImageArray
+    estimates: ImageArray
     theory: NDArray[np.float64]
     fitted: NDArray[np.float64]
     log_range: NDArray[np.float64]
@@ -72,11 +72,11 @@ class Trajectory:
         return len(self.times)
 
     @property
-    def images(self) -> Picture:
+    def images(self) -> ImageArray:
         """The pictures at the last frame [B, H, W, C]."""
         return self.estimates[-1]
 
-    def sheets(self) -> Iterator[Picture]:
+    def sheets(self) -> Iterator[ImageArray]:
         """State and estimate of each frame side by side, as grids [H', W', C]."""
         for state, estimate in zip(self.states, self.estimates, strict=True):
             yield side_by_side(grid(state), grid(estimate))
@@ -97,7 +97,7 @@ class Recorder:
 
     Args:
         process: The forward process of the run.
-        data_law: Log moments of the training data.
+        data_distribution: Log moments of the training data.
         steps: N, intervals of the grid.
         max_frames: At most this many frames are kept, evenly, the first and last among them.
         followed: P, how many pixels' paths are kept.
@@ -109,7 +109,7 @@ class Recorder:
     def __init__(
         self,
         process: GeometricBrownianMotion,
-        data_law: LogNormal,
+        data_distribution: LogNormal,
         steps: int,
         *,
         max_frames: int = 60,
@@ -117,7 +117,7 @@ class Recorder:
         tinted: bool = False,
         positive_map: PositiveMap = PositiveMap.SHIFT,
     ):
-        self.process, self.data_law = process, data_law
+        self.process, self.data_distribution = process, data_distribution
         kept = np.linspace(0, steps, min(max_frames, steps + 1)).round()
         self._kept = set(kept.astype(int).tolist())
         self._followed, self._tinted, self._map = followed, tinted, positive_map
@@ -128,7 +128,7 @@ class Recorder:
         """For a run of the network of `config` under `settings`."""
         return cls(
             settings.process,
-            config.data_law,
+            config.data_distribution,
             settings.steps,
             tinted=settings.can_cross,
             positive_map=config.positive_map,
@@ -171,9 +171,11 @@ class Recorder:
 
     def _develop(self, step: Step) -> Frame:
         drift, s = _law(self.process, step.t)
-        law = LogNormal(self.data_law.log_mean + drift, math.hypot(self.data_law.log_std, s))
+        law = LogNormal(
+            self.data_distribution.log_mean + drift, math.hypot(self.data_distribution.log_std, s)
+        )
         y = step.x.abs().log()
-        states, estimates = develop(step, self.process, self._tinted, self._map)
+        states, estimates = to_images(step, self.process, self._tinted, self._map)
         log_range = law.log_mean - WINDOW * law.log_std, law.log_mean + WINDOW * law.log_std
         upper = math.exp(law.log_mean + UPPER_TAIL * law.log_std)
         white = math.exp(self._map.log_white + drift)
@@ -206,15 +208,15 @@ class Recorder:
         return (picture * channels * height + row) * width + column
 
 
-def develop(
+def to_images(
     step: Step,
     process: GeometricBrownianMotion,
     tinted: bool = False,
     positive_map: PositiveMap = PositiveMap.SHIFT,
 ) -> tuple[Tensor, Tensor]:
     """Pictures of a step's state and estimate, uint8 [B, H, W, C], on the device of the step."""
-    state = expose(step.x, *_law(process, step.t), positive_map=positive_map)
-    estimate = expose(step.estimate.exp(), positive_map=positive_map)
+    state = tone_map(step.x, *_law(process, step.t), positive_map=positive_map)
+    estimate = tone_map(step.estimate.exp(), positive_map=positive_map)
     return tint(state, step.x < 0) if tinted else state, estimate
 
 

@@ -17,7 +17,9 @@ from dale_demo.network import Denoiser, UNetConfig
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 
-ROOT = Path(__file__).resolve().parent.parent
+pytest_plugins = ("tests.hub.fixtures",)
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture

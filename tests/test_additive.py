@@ -7,16 +7,18 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from tiny_network import save_tiny
 
-from dale_demo.card import model_card
-from dale_demo.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, load_config
+from dale_demo.checkpoint.card import model_card
+from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint, load_config
 from dale_demo.data import PositiveMap
+from dale_demo.noise import Noise
 from dale_demo.paper import PROCESS
-from dale_demo.process import LogNormal, Noise
+from dale_demo.process import LogNormal
 from dale_demo.restoration import RestorationSettings, fill, restore
 from dale_demo.sampling import SamplingSettings, sample_images
-from dale_demo.training import TrainingConfig, train
+from dale_demo.training.config import TrainingConfig
+from dale_demo.training.run import train
+from tests.tiny_network import save_tiny
 
 LABELS = (0, 2, 1, -1)
 STEPS = 6
@@ -105,7 +107,7 @@ def test_samplers_are_those_of_additive_diffusion(network, sampler, additive):
 
 def test_training_is_that_of_additive_diffusion(pictures, tmp_path):
     """Loss of the first step: EDM's weight on the error of raw pixels, noised additively."""
-    from dale_demo import training
+    from dale_demo.training import run as training
 
     data = replace(pictures, positive_map=PositiveMap.EXP)
     config = TrainingConfig(images=16, batch_size=16, width=16, multipliers=(1,), seed=4)
@@ -123,7 +125,7 @@ def test_training_is_that_of_additive_diffusion(pictures, tmp_path):
 
     loaded = load_checkpoint(tmp_path / "net").config
     assert loaded.positive_map is PositiveMap.EXP
-    assert loaded.data_law.log_mean == pytest.approx((pictures.images / 255).mean().item())
+    assert loaded.data_distribution.log_mean == pytest.approx((pictures.images / 255).mean().item())
 
 
 def test_the_bundled_baseline_is_ours_but_for_the_map():
@@ -131,7 +133,7 @@ def test_the_bundled_baseline_is_ours_but_for_the_map():
     folder = find_checkpoint("mnist").parent / "baselines" / "mnist"
     baseline, ours = load_config(folder), load_config(find_checkpoint("mnist"))
     assert baseline.positive_map is PositiveMap.EXP
-    law = {"log_mean": ours.data_law.log_mean, "log_std": ours.data_law.log_std}
+    law = {"log_mean": ours.data_distribution.log_mean, "log_std": ours.data_distribution.log_std}
     assert replace(baseline.network, **law) == ours.network
     same, other = ours.runs[0]["command"].split(), baseline.training["command"].split()
     assert [word for word in other if word not in same] == [
@@ -150,7 +152,7 @@ def test_the_papers_start_is_only_for_the_papers_map(pictures):
     named = replace(pictures, name="mnist")
     assert paper.start(named) == paper.STARTS["mnist"]
     additive = replace(named, positive_map=PositiveMap.EXP)
-    assert paper.start(additive) == LogNormal.terminal(PROCESS, additive.log_law())
+    assert paper.start(additive) == LogNormal.terminal(PROCESS, additive.fit_log_normal())
 
 
 def test_restoration_refuses_a_network_of_another_map(network):

@@ -158,7 +158,7 @@ def test_under_exp_log_moments_are_those_of_raw_pixels(arrays):
         "x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), names, PositiveMap.EXP
     )
     raw = images / 255
-    law = data.log_law()
+    law = data.fit_log_normal()
     assert (law.log_mean, law.log_std) == pytest.approx((raw.mean(), raw.std()), abs=1e-7)
     means, stds = data.log_moments()
     assert_close(means[1, 0], torch.from_numpy(raw[labels == 1].mean(0)).float())
@@ -171,7 +171,7 @@ def test_log_law_and_class_averages_agree_with_numpy(arrays):
     images, labels = arrays
     data = Dataset("x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), tuple("abc"))
     x = 1 + images.astype(np.float64) / 255
-    law = data.log_law()
+    law = data.fit_log_normal()
     assert law.log_mean == pytest.approx(np.log(x).mean(), abs=1e-7)
     assert law.log_std == pytest.approx(np.log(x).std(), abs=1e-7)
     averages = np.stack([x[labels == k].mean(0) for k in range(3)])[:, None]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dale_demo.publish import space_head
+from dale_demo.hub.publish import space_head
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 TEXT = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text(encoding="utf-8"))
 
 

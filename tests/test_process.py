@@ -8,10 +8,10 @@ import torch
 from scipy import stats
 from torch.testing import assert_close
 
+from dale_demo.noise import Noise
 from dale_demo.process import (
     GeometricBrownianMotion,
     LogNormal,
-    Noise,
     class_averaged_start,
     karras_grid,
     make_grid,
@@ -38,7 +38,7 @@ def test_forward_follows_the_log_normal_law(generator):
     log_mean, log_std = math.log(1.7) + (0.3 - 1.2**2 / 2) * 1.3, 1.2 * math.sqrt(1.3)
     assert log_normal_pvalue(x, log_mean, log_std) > 0.01
     assert log_normal_pvalue(x, log_mean, 1.05 * log_std) < 1e-6
-    mean, std = PROCESS.log_law(x0[:1], t)
+    mean, std = PROCESS.log_moments(x0[:1], t)
     assert_close(mean, torch.tensor([log_mean], dtype=torch.float64))
     assert_close(std, torch.tensor(log_std, dtype=torch.float64))
 
@@ -123,7 +123,7 @@ def test_karras_grid_follows_equation_5(steps):
     assert (grid.diff() < 0).all()
 
 
-@pytest.mark.parametrize("options", [{}, {"last_level": 0.02}])
+@pytest.mark.parametrize("options", [{}, {"min_noise_level": 0.02}])
 def test_karras_grid_fits_under_a_tiny_noise_level(options):
     quiet = GeometricBrownianMotion.median_preserving(0.004)
     grid = make_grid(quiet, "karras", 4, **options)

@@ -10,8 +10,9 @@ from scipy import integrate, stats
 from torch.testing import assert_close
 
 from dale_demo import restoration as lib
-from dale_demo.checkpoint import load_checkpoint
-from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise
+from dale_demo.checkpoint.folder import load_checkpoint
+from dale_demo.noise import Noise
+from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.restoration import RestorationSettings
 from dale_demo.score import log_normal_score
 
@@ -145,7 +146,7 @@ def test_the_probability_flow_has_one_answer():
 
 @pytest.fixture
 def tiny(tmp_path):
-    from tiny_network import save_tiny
+    from tests.tiny_network import save_tiny
 
     return load_checkpoint(save_tiny(tmp_path / "tiny"))
 
@@ -170,7 +171,7 @@ def test_restore_counts_its_calls_and_repeats_with_its_seed(tiny, small):
 
 
 def test_walks_back_end_at_the_last_level_of_the_network(tiny, small):
-    early = replace(tiny, config=replace(tiny.config, last_level=0.05))
+    early = replace(tiny, config=replace(tiny.config, min_noise_level=0.05))
     hole = torch.ones(8, 8, dtype=torch.bool)
 
     def restored(network, watch):
@@ -192,8 +193,8 @@ def test_walks_back_end_at_the_last_level_of_the_network(tiny, small):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"noise_level": 0}, {"noise_level": math.nan}, {"drawer": "multistep"}, {"steps": 0},
-     {"draws": 0}, {"seed": -1}],
+    [{"noise_level": 0}, {"noise_level": math.nan}, {"posterior_sampler": "multistep"},
+     {"steps": 0}, {"draws": 0}, {"seed": -1}],
 )  # fmt: skip
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match=r"got|choose"):

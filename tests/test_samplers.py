@@ -17,10 +17,10 @@ from scipy.stats import wasserstein_distance
 from torch.testing import assert_close
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from dale_demo.noise import Noise
 from dale_demo.process import (
     GeometricBrownianMotion,
     LogNormal,
-    Noise,
     karras_grid,
     make_grid,
     uniform_grid,
@@ -29,8 +29,8 @@ from dale_demo.samplers import (
     LANGEVIN,
     SAMPLERS,
     LangevinOptions,
-    calls_needed,
     dale_langevin,
+    evaluations_needed,
     unconstrained,
 )
 from dale_demo.score import LogNormalMixtureScore, denoise, log_normal_score
@@ -387,7 +387,7 @@ def test_steps_report_the_walk_and_the_calls(name, options, steps):
     assert [step.index for step in walk] == list(range(steps + 1))
     assert [step.t for step in walk] == grid.tolist()
     assert [step.calls for step in walk] == counted
-    assert calls_needed(name, steps, options or LangevinOptions()) == counted[-1]
+    assert evaluations_needed(name, steps, options or LangevinOptions()) == counted[-1]
     assert_close(walk[0].x, x.double())
     t = torch.full((2,), walk[-2].t, dtype=torch.float64)
     expected = denoise(score.score, PROCESS, walk[-2].x.abs(), t)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import kstest
-from tiny_network import save_tiny
 
-from dale_demo.checkpoint import Checkpoint, load_checkpoint
+from dale_demo.checkpoint.folder import Checkpoint, load_checkpoint
 from dale_demo.samplers import SAMPLERS
 from dale_demo.sampling import (
     PRESETS,
@@ -20,6 +19,7 @@ from dale_demo.sampling import (
     run,
     sample_images,
 )
+from tests.tiny_network import save_tiny
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_a_slice_of_a_run_is_the_run(checkpoint, sampler):
 
 
 def test_a_walk_ends_at_the_last_level_of_its_network(checkpoint):
-    early = replace(checkpoint, config=replace(checkpoint.config, last_level=0.02))
+    early = replace(checkpoint, config=replace(checkpoint.config, min_noise_level=0.02))
     settings = SamplingSettings(steps=4, labels=(0, 1))
     for network, level in ((checkpoint, 0.005), (early, 0.02)):
         *_, before, end = run(network, settings)
@@ -103,9 +103,9 @@ def test_class_averaged_start_is_the_noised_average(checkpoint):
 def test_calls_are_those_counted(checkpoint, sampler, steps):
     settings = SamplingSettings(sampler=sampler, steps=steps, labels=(0,), repeats=2)
     *_, step = run(checkpoint, settings)
-    assert step.calls == settings.calls == settings.network_calls
-    assert replace(settings, guidance=2.0).network_calls == 2 * settings.calls
-    assert replace(settings, guidance=2.0, labels=(-1,)).network_calls == settings.calls
+    assert step.calls == settings.calls == settings.network_evaluations
+    assert replace(settings, guidance=2.0).network_evaluations == 2 * settings.calls
+    assert replace(settings, guidance=2.0, labels=(-1,)).network_evaluations == settings.calls
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 9])

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from dale_demo.frames import expose
-from dale_demo.palette import INHIBITORY, rgb
-from dale_demo.process import GeometricBrownianMotion, LogNormal, Noise, uniform_grid
+from dale_demo.drawing.frames import tone_map
+from dale_demo.drawing.palette import INHIBITORY, rgb
+from dale_demo.noise import Noise
+from dale_demo.process import GeometricBrownianMotion, LogNormal, uniform_grid
 from dale_demo.samplers import Step, dale_langevin, unconstrained
 from dale_demo.trajectory import Recorder, Trajectory, record
 
@@ -62,9 +63,9 @@ def test_every_frame_tells_its_step(steps):
     assert not run.crossings.any()
     for k, step in enumerate(steps):
         drift = (0.1 - 0.32) * step.t
-        shown = expose(step.x, drift, float(run.noise_levels[k])).numpy()
+        shown = tone_map(step.x, drift, float(run.noise_levels[k])).numpy()
         np.testing.assert_array_equal(run.states[k], shown)
-        np.testing.assert_array_equal(run.estimates[k], expose(step.estimate.exp()).numpy())
+        np.testing.assert_array_equal(run.estimates[k], tone_map(step.estimate.exp()).numpy())
 
 
 def test_laws_are_those_of_the_process_and_of_the_state(steps):

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import torch
 
-from dale_demo.card import model_card
-from dale_demo.checkpoint import CheckpointConfig, save_checkpoint
+from dale_demo.checkpoint.card import model_card
+from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.folder import save_checkpoint
 from dale_demo.network import Denoiser, UNetConfig
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 

@@ -2,7 +2,7 @@
 
 from dale_demo.plasticity.experiment import Experiment, Rule, RuleState, Snapshot, Trial
 from dale_demo.plasticity.layers import DaleLinear, Split, SplitLinear, log_normal_
-from dale_demo.plasticity.optim import (
+from dale_demo.plasticity.rules import (
     ExponentiatedAdam,
     ExponentiatedGradient,
     NonFiniteGradientError,

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
+from dale_demo.noise import seeds_of
 from dale_demo.plasticity import statistics
 from dale_demo.plasticity.geometry import PotentialName
-from dale_demo.plasticity.optim import (
+from dale_demo.plasticity.pruning import SHARES, pruning_curve
+from dale_demo.plasticity.rules import (
     ExponentiatedAdam,
     ExponentiatedGradient,
     NonFiniteGradientError,
     SignConstrainedSGD,
 )
-from dale_demo.plasticity.pruning import SHARES, pruning_curve
 from dale_demo.plasticity.statistics import Fit
 from dale_demo.plasticity.tasks import Examples, Problem, Task, relevant_share, weight_parameters
-from dale_demo.process import seeds_of
 
 RuleName = Literal["eg", "gd", "sign-constrained", "eg-adam", "adam"]
 OPTIMIZERS: dict[RuleName, Callable[..., Optimizer]] = {

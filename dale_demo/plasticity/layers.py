@@ -15,7 +15,9 @@ RATIO = 1.5
 """Mean over standard deviation of |w|, the choice of Cornford et al. (2024)."""
 
 
-def log_normal_law(fan_in: int, gain: float = GAIN, ratio: float = RATIO) -> tuple[float, float]:
+def log_normal_parameters(
+    fan_in: int, gain: float = GAIN, ratio: float = RATIO
+) -> tuple[float, float]:
     """Mean and standard deviation of ln|w| at the start, for `fan_in` inputs.
 
     |w| has standard deviation gain/√fan_in/√(1 + ratio²) and mean ratio times that, so that
@@ -47,7 +49,7 @@ def log_normal_(
 
     Args:
         weight: Its second dimension is the fan-in.
-        gain, ratio: See `log_normal_law`.
+        gain, ratio: See `log_normal_parameters`.
         signs: "columns": one random sign per input unit, all of whose outgoing weights share it
             (Dale's law for neurons); "random": one per weight; "positive": none negative.
         generator: Source of the draws, on the CPU.
@@ -58,7 +60,7 @@ def log_normal_(
     if weight.ndim != 2 or weight.numel() == 0:
         raise ValueError(f"Expected weights [out, in], none empty, got {tuple(weight.shape)}.")
     outputs, inputs = weight.shape
-    log_mean, log_std = log_normal_law(inputs, gain, ratio)
+    log_mean, log_std = log_normal_parameters(inputs, gain, ratio)
     magnitude = torch.exp(log_mean + log_std * torch.randn(outputs, inputs, generator=generator))
     return weight.copy_(magnitude * _draw_signs(signs, outputs, inputs, generator))
 

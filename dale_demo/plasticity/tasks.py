@@ -380,7 +380,7 @@ def _right_class(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _generator(seed: int, stream: int = 0) -> torch.Generator:
-    from dale_demo.process import seeds_of
+    from dale_demo.noise import seeds_of
 
     return torch.Generator().manual_seed(seeds_of(seed, [stream])[0])
 

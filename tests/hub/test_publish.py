@@ -8,14 +8,16 @@ import pytest
 import torch
 import yaml
 from huggingface_hub import ModelCard
-from tiny_network import save_tiny
 
-from dale_demo import publish
-from dale_demo.card import completed, model_card
-from dale_demo.checkpoint import CheckpointError, load_config
-from dale_demo.hub import HubError, HubName, pull, resolve
-from dale_demo.publish import push, push_space
-from hub.conftest import files_of
+from dale_demo.checkpoint.card import completed, model_card
+from dale_demo.checkpoint.files import CheckpointError
+from dale_demo.checkpoint.folder import load_config
+from dale_demo.hub import publish
+from dale_demo.hub.lookup import pull, resolve
+from dale_demo.hub.names import HubError, HubName
+from dale_demo.hub.publish import push, push_space
+from tests.hub.fixtures import files_of
+from tests.tiny_network import save_tiny
 
 ROOT = Path(__file__).resolve().parents[2]
 NET, APP = HubName("ann/net"), HubName("ann/app")

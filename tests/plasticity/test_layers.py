@@ -13,7 +13,7 @@ from dale_demo.plasticity import (
     SplitLinear,
     log_normal_,
 )
-from dale_demo.plasticity.layers import log_normal_law
+from dale_demo.plasticity.layers import log_normal_parameters
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -22,7 +22,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def test_law_at_the_papers_ratio():
     """σ_ln = √ln(1 + 1/1.5²) = .606."""
-    _, log_std = log_normal_law(100)
+    _, log_std = log_normal_parameters(100)
     assert log_std == pytest.approx(0.606, abs=5e-4)
 
 
@@ -98,7 +98,7 @@ def test_columns_keep_their_sign_under_eg_and_not_under_descent(build, keeps):
         lambda: log_normal_(torch.empty(3)),
         lambda: Split((0,), 0.1),
         lambda: Split((3,), 0.0),
-        lambda: log_normal_law(0),
+        lambda: log_normal_parameters(0),
     ],
 )
 def test_mistakes_are_explained(build):

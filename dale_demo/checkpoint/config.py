@@ -1,0 +1,136 @@
+"""config.json: what a checkpoint says of its network, its data, its training and its quality."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dale_demo.checkpoint.files import CONFIG_FILE, CheckpointError, one_line
+from dale_demo.data import PositiveMap
+from dale_demo.network import MIN_NOISE_LEVEL, UNetConfig
+from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal
+
+FORMAT_VERSION = 1
+
+ARCHITECTURE = "log-denoiser-unet"
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """What config.json carries beside the weights.
+
+    Args:
+        dataset: Name of the training data.
+        class_names: One for each class of the network.
+        network: What rebuilds the network.
+        process: The process that the network's card speaks of; any other works as well.
+        start: Log-normal start fitted to the training data (the paper's setting).
+        training: Command, hardware, time and loss curve, as JSON.
+        metrics: Measured quality, as JSON.
+        positive_map: How the training pictures became positive; a config.json without it, from
+            before there was a choice, means 1 + pixel.
+        min_noise_level: Noise level, in [0.002, 1], from which walks on a Karras grid jump to the
+            picture: as low as the network's score can be trusted, which measuring tells.
+    """
+
+    dataset: str
+    class_names: tuple[str, ...]
+    network: UNetConfig
+    process: GeometricBrownianMotion
+    start: LogNormal
+    training: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    positive_map: PositiveMap = PositiveMap.SHIFT
+    min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL
+
+    def __post_init__(self) -> None:
+        if len(self.class_names) != self.network.num_classes:
+            raise ValueError(
+                f"{self.network.num_classes} classes but {len(self.class_names)} class names."
+            )
+        if not (isinstance(self.training, Mapping) and isinstance(self.metrics, Mapping)):
+            raise ValueError("training and metrics must be JSON objects.")
+        if not MIN_NOISE_LEVEL <= self.min_noise_level <= 1:
+            raise ValueError(
+                f"min_noise_level must be in [{MIN_NOISE_LEVEL:g}, 1], got {self.min_noise_level}."
+            )
+
+    @property
+    def data_distribution(self) -> LogNormal:
+        """Log moments of the training data's pixels."""
+        return LogNormal(self.network.log_mean, self.network.log_std)
+
+    @property
+    def runs(self) -> list[Mapping[str, Any]]:
+        """The records of all training runs, each from the weights of the one before."""
+        records = [self.training]
+        while before := records[0].get("before"):
+            records.insert(0, before)
+        return records
+
+    @property
+    def taught(self) -> bool:
+        """Whether the last run had a teacher, led away from the mean: D is then a little sharper
+        than E[ln X₀ | X_t]."""
+        return setting(self.training, "guidance", 1) != 1
+
+    def to_json(self) -> str:
+        """Serialise as config.json, with the format version first."""
+        head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
+        return json.dumps(head | dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "CheckpointConfig":
+        """Parse config.json.
+
+        Raises:
+            CheckpointError: Not JSON, another format, or a field is missing or out of range.
+        """
+        raw = parse_config(text, ARCHITECTURE)
+        if "last_level" in raw:  # its name in networks published before
+            raw["min_noise_level"] = raw.pop("last_level")
+        try:
+            return cls(
+                **raw
+                | {
+                    "dataset": str(raw["dataset"]),
+                    "class_names": tuple(map(str, raw["class_names"])),
+                    "network": UNetConfig(**raw["network"]),
+                    "process": GeometricBrownianMotion(**raw["process"]),
+                    "start": LogNormal(**raw["start"]),
+                    "positive_map": PositiveMap(raw.get("positive_map", PositiveMap.SHIFT)),
+                }
+            )
+        except KeyError as error:
+            raise CheckpointError(f"{CONFIG_FILE} lacks the field {error}.") from error
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"{CONFIG_FILE} is wrong: {one_line(error)}.") from error
+
+
+def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
+    """A number among the settings of a training run, by its record; `otherwise` if it has none."""
+    settings = training.get("settings")
+    value = settings.get(name) if isinstance(settings, Mapping) else None
+    return value if isinstance(value, int | float) else otherwise
+
+
+def parse_config(text: str, architecture: str) -> dict[str, Any]:
+    """Parse a config.json that describes an `architecture`; returns the fields beside its head.
+
+    Raises:
+        CheckpointError: Not JSON, another architecture, or another format version.
+    """
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{CONFIG_FILE} is not JSON: {one_line(error)}.") from error
+    if not isinstance(raw, dict) or raw.pop("architecture", None) != architecture:
+        raise CheckpointError(f"{CONFIG_FILE} does not describe a {architecture!r} network.")
+    version = raw.pop("format_version", None)
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{CONFIG_FILE} has format version {version!r}; this program reads "
+            f"{FORMAT_VERSION}; update the program or fetch another revision."
+        )
+    return raw

@@ -1,0 +1,89 @@
+"""Measured quality as Markdown tables, from the records of an evaluation."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from dale_demo.drawing.markdown import text_table
+
+
+def floor_kind(floor: Mapping[str, Any]) -> tuple[int, bool]:
+    """Of a record of `Reference.floor`: how many pictures, and whether they go round the classes,
+    which those of earlier versions did not."""
+    return floor["pictures"], floor.get("conditional", False)
+
+
+def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any]) -> str:
+    """A Markdown table of evaluations, each number with its error or interval.
+
+    Args:
+        records: As `evaluation.evaluate` returns them.
+        floors: Holds "floors", a list of records of `Reference.floor`, if there are any.
+    """
+    rows = [_quality_row(record) for record in records]
+    for floor in floors.get("floors", ()):
+        pictures, conditional = floor_kind(floor)
+        rows.append((_FLOOR[conditional], *"—————", f"{pictures:,}", "—", *distances(floor)))
+    return text_table(_QUALITY_HEAD, rows)
+
+
+_FLOOR = {
+    True: "real pictures, the floor",
+    False: "real pictures, classes as they come",
+}
+
+DISTANCES = ("Fréchet", "Kernel × 1000", "Precision", "Recall", "Nearest")
+"""Heads of the columns that `distances` fills."""
+
+_QUALITY_HEAD = (
+    "Sampler",
+    "Steps",
+    "Calls",
+    "Seconds",
+    "Noise level",
+    "Guidance",
+    "Pictures",
+    "Recognised",
+    *DISTANCES,
+)
+
+
+def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
+    settings = record["settings"]
+    return (
+        settings["sampler"],
+        settings["steps"],
+        record["calls"],
+        f"{record['seconds']:.0f}",
+        f"{settings['noise_level']:g}",
+        f"{settings['guidance']:g}",
+        f"{settings['count']:,}",
+        recognised(record),
+        *distances(record),
+    )
+
+
+def recognised(record: Mapping[str, Any]) -> str:
+    """Share of the pictures recognised, with its interval, or a dash where they had no class."""
+    if "class_accuracy" not in record:
+        return "—"
+    result = record["class_accuracy"]
+    low, high = result["interval"]
+    return f"{result['share']:.1%} ({low:.1%} to {high:.1%})"
+
+
+def distances(record: Mapping[str, Any]) -> Iterator[str]:
+    """Fréchet, kernel × 1000, precision and recall as value ± error; a dash for what is missing.
+
+    Last the median distance to the nearest training picture, and that of the nearest percent.
+    """
+    forms = {"frechet": (1, ".2f"), "kernel": (1000, ".2f")} | dict.fromkeys(
+        ("precision", "recall"), (1, ".3f")
+    )
+    for name, (scale, form) in forms.items():
+        if name not in record:
+            yield "—"
+            continue
+        value, error = (scale * record[name][key] for key in ("value", "error"))
+        yield f"{value:{form}} ± {error:{form}}"
+    near = record.get("nearest_training")
+    yield f"{near['median']:.2f} ({near['lowest_percent']:.2f})" if near else "—"

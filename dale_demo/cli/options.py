@@ -1,0 +1,199 @@
+"""Options that several commands share, and what the commands make of them."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import torch
+
+    from dale_demo.checkpoint import Checkpoint
+    from dale_demo.hub import Resolved
+    from dale_demo.sampling import SamplingSettings, Watch
+
+
+Command = Callable[..., None]
+
+COUNT = click.IntRange(min=1)
+
+LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie")
+
+
+class Several(click.ParamType):
+    """Values of one type, separated by commas."""
+
+    def __init__(self, one: click.ParamType):
+        self.one, self.name = one, f"{one.name}s"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[Any, ...]:
+        """Convert each part, or fail with a sentence."""
+        try:
+            return tuple(self.one.convert(part, param, ctx) for part in value.split(","))
+        except click.BadParameter as error:
+            self.fail(f"{error.message} Several values are separated by commas.", param, ctx)
+
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", help="Where to compute."
+)
+
+compile_option = click.option(
+    "--compile/--no-compile", "compiled", default=False, help="Compile the network."
+)
+
+bf16_option = click.option("--bf16/--no-bf16", default=False, help="Use bfloat16 on a CPU too.")
+
+dataset_option = click.option(
+    "--dataset",
+    required=True,
+    help="mnist, fashion-mnist, kmnist, kmnist-10k, idx:IMAGES,LABELS, folder:DIR.",
+)
+
+data_root_option = click.option(
+    "--data-root",
+    type=click.Path(),
+    envvar="DALE_DATA",
+    show_envvar=True,
+    help="Where the torchvision sets live.",
+)
+
+checkpoint_option = click.option(
+    "--checkpoint",
+    default="mnist",
+    help="Name of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.",
+)
+
+SWEPT: dict[str, tuple[click.ParamType, str]] = {
+    "sampler": (
+        click.Choice(
+            [
+                *("dale-langevin", "unconstrained", "probability-flow"),
+                *("bridge", "multistep", "multistep-bridge"),
+            ]
+        ),
+        "Rule that takes a step.  [wide: multistep-bridge]",
+    ),
+    "steps": (click.INT, "Intervals of the time grid.  [wide: 20]"),
+    "noise-level": (click.FLOAT, "s(T), where to start.  [wide: 8]"),
+    "guidance": (click.FLOAT, "Classifier-free guidance; 1 is none."),
+}
+"""Options of which `evaluate` takes several at once, separated by commas."""
+
+SAMPLING_OPTIONS = (
+    click.option(
+        "--preset",
+        type=click.Choice(["wide", "paper", "paper-annealed"]),
+        default="wide",
+        help="What holds where an option below is left out.",
+    ),
+    click.option("--mu", type=float, help="Drift of the process.  [σ²/2]"),
+    click.option("--grid", type=click.Choice(["karras", "uniform"]), help="Spacing of the times."),
+    click.option(
+        "--start", type=click.Choice(["exact", "fitted", "class-averaged"]), help="Law of X_T."
+    ),
+    click.option("--seed", type=int, help="Seed of every draw.  [0]"),
+    click.option("--annealing", type=float, help="Langevin: factor on the noise, per step."),
+    click.option("--repeats", type=int, help="Langevin: updates at each time."),
+    click.option("--step-size", type=float, help="Langevin: fixed step in place of the grid's."),
+    click.option("--tweedie/--no-tweedie", default=None, help="Langevin: noise-free last step."),
+    click.option("--batch-size", type=COUNT, default=100, help="Pictures sampled at a time."),
+)
+
+
+def sampling_options(command: Command) -> Command:
+    """Add the options that `sample` and `evaluate` share."""
+    for option in reversed(SAMPLING_OPTIONS):
+        command = option(command)
+    return command
+
+
+def swept_options(several: bool) -> Callable[[Command], Command]:
+    """Add the options of `SWEPT`, for one value each or for several."""
+
+    def add(command: Command) -> Command:
+        for name, (kind, help_text) in reversed(SWEPT.items()):
+            kind = Several(kind) if several else kind
+            command = click.option(f"--{name}", type=kind, help=help_text)(command)
+        return command
+
+    return add
+
+
+def find_device(name: str) -> "torch.device":
+    import torch
+
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("No CUDA device was found; use --device cpu.")
+    return torch.device(name)
+
+
+def run_record(device: str) -> dict[str, Any]:
+    """What a card says of a training run beforehand."""
+    from dale_demo.hardware import hardware
+
+    command = "python -m dale_demo " + shlex.join(sys.argv[1:])
+    return {"command": command, "hardware": hardware(find_device(device))}
+
+
+def load_network(name: str, device: str) -> "Checkpoint":
+    from dale_demo.checkpoint.folder import load_checkpoint
+
+    return load_checkpoint(find_network(name).folder, find_device(device))
+
+
+def find_network(name: str) -> "Resolved":
+    """Find a network, and say where it came from if that was not here."""
+    from dale_demo.hub.lookup import resolve
+
+    found = resolve(name)
+    if found.commit:
+        click.echo(f"{name}: {found.account}", err=True)
+    return found
+
+
+def check_folder(file: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    if not os.access(file.parent, os.W_OK):
+        raise ValueError(f"Cannot write {file}: {file.parent} is not a folder to write in.")
+
+
+def sampling_settings(
+    checkpoint: "Checkpoint", classes: Sequence[int], count: int, preset: str, **options: Any
+) -> "SamplingSettings":
+    """The preset with the options that were given, checked against the network."""
+    from dale_demo.samplers import LANGEVIN
+    from dale_demo.sampling import PRESETS, check, cycle_labels, paper_annealed
+
+    given = {name: value for name, value in options.items() if value is not None}
+    if preset == "paper-annealed":
+        base = paper_annealed(checkpoint.config.dataset, given.get("sampler", "dale-langevin"))
+    else:
+        base = PRESETS["paper" if preset == "paper" else "wide"]
+    settings = replace(base, **given, labels=cycle_labels(classes, count))
+    stray = [name for name in LANGEVIN_OPTIONS if name in given]
+    if stray and settings.sampler not in LANGEVIN:
+        option = stray[0].replace("_", "-")
+        raise ValueError(f"--{option} belongs to the samplers {' and '.join(LANGEVIN)} only.")
+    check(checkpoint, settings)
+    return settings
+
+
+@contextmanager
+def progress_bar(settings: "SamplingSettings", batch_size: int) -> Iterator["Watch"]:
+    """A progress bar over the steps of all batches, on standard error."""
+    from tqdm import tqdm
+
+    batches = -(-len(settings.labels) // batch_size)
+    with tqdm(total=batches * settings.steps, unit="step", desc=settings.sampler) as bar:
+        yield lambda step: bar.update(step.index > 0)

@@ -1,0 +1,1 @@
+"""Measure generated and restored images: distances, recognition, comparisons, reports."""

@@ -1,0 +1,199 @@
+"""How far samples are from real pictures: pure functions of features [N, F] and pixels.
+
+Every distance of generated pictures stands beside its floor, the same distance of as many real
+ones: with few pictures even the truth is some way from itself.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from dale_demo.data import positive
+
+NEIGHBOUR = 3
+"""k of the manifolds of `precision_recall`, as in its paper."""
+RESAMPLES = 20
+SUBSET = 1000
+ROWS = 1000
+"""Rows of a distance matrix at a time, so that 10,000 × 60,000 distances need no 2 GB."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number and the standard error of the sampling that led to it."""
+
+    value: float
+    error: float
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON."""
+        return {"value": self.value, "error": self.error}
+
+
+class _Given(nn.Module):
+    """In place of the feature network that torchmetrics wants: the features are there already."""
+
+    def __init__(self, features: int):
+        super().__init__()
+        self.num_features = features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def frechet_distance(features: Tensor, reference: Tensor) -> float:
+    """‖μ − μ'‖² + tr(Σ + Σ' − 2 (ΣΣ')^½), between normal laws fitted to both sets (Heusel 2017).
+
+    Args:
+        features, reference: [N, F] and [M, F].
+
+    Raises:
+        ValueError: A set has fewer than two rows, or the widths differ.
+    """
+    return _Frechet(reference).distance(features)
+
+
+class _Frechet:
+    """Fréchet distances from one reference, whose moments are computed once."""
+
+    def __init__(self, reference: Tensor):
+        from torchmetrics.image.fid import FrechetInceptionDistance
+
+        _check(reference)
+        self._width = reference.shape[1]
+        self._metric = FrechetInceptionDistance(
+            feature=_Given(self._width), reset_real_features=False
+        )
+        self._metric.update(reference.double(), real=True)
+
+    def distance(self, features: Tensor) -> float:
+        _check(features)
+        if features.shape[1] != self._width:
+            raise ValueError(f"Expected {self._width} features, got {features.shape[1]}.")
+        self._metric.reset()
+        self._metric.update(features.double(), real=False)
+        return max(0.0, self._metric.compute().item())
+
+
+def frechet(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
+    """The Fréchet distance, and its spread over bootstrap resamples of `features` [N, F].
+
+    A resample repeats some rows, which shifts its distance up a little; the spread is what counts.
+    """
+    fixed, generator = _Frechet(reference), torch.Generator().manual_seed(seed)
+    count = len(features)
+    resampled = torch.tensor(
+        [
+            fixed.distance(features[torch.randint(count, (count,), generator=generator)])
+            for _ in range(RESAMPLES)
+        ]
+    )
+    return Measure(fixed.distance(features), resampled.std().item())
+
+
+def kernel(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
+    """Unbiased squared maximum mean discrepancy, kernel (x·y/F + 1)³ (Bińkowski 2018).
+
+    Mean over random subsets of b rows, up to 1,000. Its error is the spread over subsets drawn with
+    repetition, times √(b/2n): n rows hold n/b subsets that share nothing, and half of the variance
+    is that of the reference's subset, over which the mean averages.
+
+    Raises:
+        ValueError: A set has fewer than two rows.
+    """
+    from torchmetrics.image.kid import poly_mmd
+
+    _check(features)
+    _check(reference)
+    subset = min(SUBSET, len(features), len(reference))
+    generator = torch.Generator().manual_seed(seed)
+
+    def once(rows: Tensor) -> Tensor:
+        return rows[torch.randperm(len(rows), generator=generator)[:subset]].double()
+
+    def repeated(rows: Tensor) -> Tensor:
+        return rows[torch.randint(len(rows), (subset,), generator=generator)].double()
+
+    values, resampled = (
+        torch.stack([poly_mmd(draw(reference), draw(features)) for _ in range(RESAMPLES)])
+        for draw in (once, repeated)
+    )
+    return Measure(
+        values.mean().item(), resampled.std().item() * (subset / len(features) / 2) ** 0.5
+    )
+
+
+def precision_recall(features: Tensor, reference: Tensor) -> tuple[Measure, Measure]:
+    """Share of samples among the reference, and of the reference among the samples.
+
+    A set's manifold is the union of balls around its rows, each out to the row's third nearest
+    fellow (Kynkäänniemi 2019). Errors are those of a share, √(p(1 − p)/n).
+
+    Args:
+        features, reference: [N, F] and [M, F], N and M above 3.
+    """
+    return _coverage(features, reference), _coverage(reference, features)
+
+
+def _coverage(rows: Tensor, manifold: Tensor) -> Measure:
+    """Share of `rows` in the manifold of the other set."""
+    if len(manifold) <= NEIGHBOUR:
+        raise ValueError(f"A manifold needs more than {NEIGHBOUR} rows, got {len(manifold)}.")
+    radii = torch.cat(
+        [
+            torch.cdist(part, manifold).kthvalue(NEIGHBOUR + 1, dim=1).values  # the first: itself
+            for part in manifold.split(ROWS)
+        ]
+    )
+    inside = torch.cat([(torch.cdist(part, manifold) <= radii).any(1) for part in rows.split(ROWS)])
+    share = inside.double().mean().item()
+    return Measure(share, (share * (1 - share) / len(rows)) ** 0.5)
+
+
+def nearest(rows: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest of `pool` [M, …] to each of `rows` [N, …]: distances [N] and indices [N].
+
+    Euclidean, over everything but the first dimension; uint8 pictures in units of their range.
+    """
+    scale = 255 if rows.dtype == torch.uint8 else 1
+    flat = pool.flatten(1).float() / scale
+    parts = [torch.cdist(part.flatten(1).float() / scale, flat).min(1) for part in rows.split(ROWS)]
+    return torch.cat([p.values for p in parts]), torch.cat([p.indices for p in parts])
+
+
+def pixel_distribution(images: Tensor, reference: Tensor) -> dict[str, float]:
+    """How the law of the pixels, all of them as one sample, differs from the real one.
+
+    Args:
+        images, reference: uint8 [N, C, H, W].
+
+    Returns:
+        "wasserstein": W₁ between the two laws, in units of the pixel range; "log_mean" and
+        "log_std": of ln x, x = 1 + pixel, for the images.
+    """
+    from scipy.stats import wasserstein_distance
+
+    levels = torch.arange(256) / 255
+    counts = [torch.bincount(part.flatten(), minlength=256) for part in (images, reference)]
+    y = positive(images).double().log()
+    return {
+        "wasserstein": float(wasserstein_distance(levels, levels, *counts)),
+        "log_mean": y.mean().item(),
+        "log_std": y.std(correction=0).item(),
+    }
+
+
+def imbalance(classes: Tensor, wanted: Tensor, count: int) -> float:
+    """Total variation, in [0, 1], between the shares of the classes seen and of those wanted.
+
+    Args:
+        classes, wanted: int64 [N] and [M], from 0 to `count` − 1.
+    """
+    seen, asked = (torch.bincount(k, minlength=count) / len(k) for k in (classes, wanted))
+    return (seen - asked).abs().sum().item() / 2
+
+
+def _check(features: Tensor) -> None:
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"Expected features [N ≥ 2, F], got {list(features.shape)}.")

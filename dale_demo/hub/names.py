@@ -1,0 +1,90 @@
+"""Names of networks on the Hugging Face Hub, and the errors of looking for one."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from dale_demo.checkpoint.files import (
+    CARD_FILE,
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    CheckpointError,
+)
+from dale_demo.checkpoint.folder import bundled_checkpoints
+
+MAX_CARD_BYTES = 2**20
+
+FILES = (CONFIG_FILE, CARD_FILE, WEIGHTS_FILE)
+"""All that is ever read of a repository; what can refuse it is fetched first."""
+
+OFFERS, OFFERS_VARIABLE = Path(__file__).with_name("networks.txt"), "DALE_NETWORKS"
+
+_PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
+
+_NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9_][A-Za-z0-9._/-]{{0,99}}))?")
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class HubError(CheckpointError):
+    """A network cannot be had from the Hub; the message is one plain sentence."""
+
+
+class UnreachableError(HubError):
+    """The Hub gave no answer; a copy in the cache will do."""
+
+
+@dataclass(frozen=True)
+class HubName:
+    """OWNER/NAME[@REVISION], with a branch, tag or full commit as its revision.
+
+    Args:
+        repo_id: OWNER/NAME.
+        revision: What to fetch of it.
+    """
+
+    repo_id: str
+    revision: str = "main"
+
+    @classmethod
+    def parse(cls, text: str) -> "HubName":
+        """Read a name; raises HubError where it is none, or could leave the cache's folders."""
+        match = _NAME.fullmatch(text)
+        if match is None or ".." in text or "--" in match[1] or text.endswith("/"):
+            shown = text if len(text) < 60 else text[:60] + " …"
+            raise HubError(
+                f"No checkpoint {shown!r}: expected one of {', '.join(bundled_checkpoints())}, "
+                "or OWNER/NAME or OWNER/NAME@REVISION as on the Hugging Face Hub."
+            )
+        return cls(match[1], match[2] or "main")
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the revision is a full commit, which never changes."""
+        return _COMMIT.fullmatch(self.revision) is not None
+
+    def __str__(self) -> str:
+        return self.repo_id if self.revision == "main" else f"{self.repo_id}@{self.revision}"
+
+
+def offered() -> list[str]:
+    """Networks that the app offers beside the bundled ones: a word each.
+
+    They stand in the environment variable DALE_NETWORKS or, where that is not set, in networks.txt
+    beside this module; commas separate too, and # begins a remark.
+    """
+    text = os.environ.get(OFFERS_VARIABLE)
+    if text is None:
+        text = OFFERS.read_text(encoding="utf-8") if OFFERS.is_file() else ""
+    lines = (line.partition("#")[0] for line in text.splitlines())
+    return [name for line in lines for name in line.replace(",", " ").split()]
+
+
+def is_hub_name(text: str) -> bool:
+    """Whether it reads as OWNER/NAME[@REVISION]."""
+    try:
+        HubName.parse(text)
+    except HubError:
+        return False
+    return True

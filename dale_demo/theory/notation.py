@@ -1,0 +1,26 @@
+"""The notation: the same letters in code, docstrings, README and app."""
+
+from dale_demo.drawing import markdown as tables
+
+NOTATION = (
+    ("x ∈ (0, ∞)ᵈ", "`x`", "positive state; data are 1 + pixel ∈ [1, 2]"),
+    ("y = ln x", "`y`", "log state, in which the noise is additive"),
+    (
+        "μ, σ, T",
+        "`mu`, `sigma`, `horizon`",
+        "drift, volatility and horizon of dX = μX dt + σX dW (Itô)",
+    ),
+    ("s(t) = σ√t", "`noise_level`", "standard deviation of ln X_t given X₀"),
+    ("m(t) = (μ − σ²/2)t", "`log_drift`", "mean shift of ln X_t"),
+    ("u = y − m(t)", "`u`", "log state without its drift: what the network sees"),
+    ("h_t(x) = x ∘ ∇ln p_t(x)", "`hyvarinen`", "Hyvärinen score, which drives every sampler"),
+    ("D = E[ln X₀ \\| X_t]", "`estimate`, `denoise`", "Tweedie's estimate, u + s²(1 + h)"),
+    ("w, η, d", "`weight`, `lr`, `grad`", "a synapse, the learning rate, the gradient of the loss"),
+    ("φ(w) = Σ\\|w\\| ln\\|w\\|", '`"entropy"`', "the mirror map of exponentiated gradient"),
+)
+"""Rows of symbol, name in the code and meaning, in Markdown; README.md has the same table."""
+
+
+def table() -> str:
+    """The notation as a Markdown table."""
+    return tables.table(("symbol", "code", "meaning"), NOTATION)

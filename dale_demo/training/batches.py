@@ -1,0 +1,36 @@
+"""Batches of images, labels, times and noise, all drawn from (seed, step)."""
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from dale_demo import paper
+from dale_demo.data import Dataset
+from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
+from dale_demo.noise import seeds_of
+from dale_demo.training.config import TrainingConfig
+
+
+def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
+    """x₀, labels, t, z of the whole batch of `step`, on the CPU; all from (seed, step)."""
+    size = config.batch_size
+    epoch, index = divmod(step, len(data) // size)
+    rows = _permutation(config.seed, epoch, len(data))[index * size : (index + 1) * size]
+    generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
+    log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
+        size, generator=generator, dtype=torch.float64
+    )
+    dropped = torch.rand(size, generator=generator) < config.label_dropout
+    z = torch.randn((size, *data.images.shape[1:]), generator=generator)
+    t = paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
+    batch = data[rows]
+    labels = torch.where(dropped, -1, batch.labels)
+    return batch.positive().double(), labels, t, z.double()
+
+
+@lru_cache(maxsize=1)
+def _permutation(seed: int, epoch: int, size: int) -> Tensor:
+    """The order of an epoch, which every step of it asks for again."""
+    generator = torch.Generator().manual_seed(seeds_of(seed, [2**32 + epoch])[0])
+    return torch.randperm(size, generator=generator)

@@ -1,0 +1,116 @@
+"""The learning player: rules side by side over the time of training, scrubbed in the browser.
+
+One JSON object goes over, with the histograms cut to the bins that are ever used; all drawing is
+in learning_player.js, on top of film.js. While a run goes, the browser asks for more once it has
+drawn what it got and the page's script has ended: so nothing is sent faster than it can be shown,
+no script is cut short, and a closed tab ends the run by itself.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dale_demo.drawing import palette
+from dale_demo.ui.dales_law.record import LAWS, NAMES, Array, LearningRecord, RuleRecord
+from dale_demo.ui.dales_law.settings import ONLINE
+from dale_demo.ui.shared.assets import asset
+
+COLOURS = {
+    "above": palette.EXCITATORY,
+    "below": palette.INHIBITORY,
+    "theory": palette.THEORY,
+}
+SONG_STD = 0.9355
+"""Standard deviation of ln w for EPSP amplitudes in layer 5 (Song et al., 2005)."""
+LEAST_PATH = 1e-12
+"""Magnitude at which paths are drawn that are smaller, or zero."""
+
+_component = st.components.v2.component(
+    "dale_learning_player",
+    html='<section class="player" tabindex="0" aria-label="Training player"></section>\n',
+    css=asset("shared/film.css", "dales_law/player.css"),
+    js=asset("shared/film.js", "dales_law/player.js"),
+)
+
+
+def learning_player(record: LearningRecord, *, key: str, run: str, beat: int | None = None) -> None:
+    """Draw the player; a rerun with the same run leaves it where it stands.
+
+    Args:
+        record: What to play.
+        key: Of the component on its page.
+        run: Identity of the run; frames that are added to it do not start it anew.
+        beat: A number that grows while the run goes, upon which the browser asks for a rerun;
+            None if there is nothing to wait for.
+    """
+    _component(data={"run": run, "beat": beat, **pack(record)}, key=key, on_more_change=_nothing)
+
+
+def _nothing() -> None:
+    """The rerun itself is what the browser asks for."""
+
+
+def pack(record: LearningRecord) -> dict[str, Any]:
+    """Turn a record into what learning_player.js reads; NaN becomes None."""
+    first, last = _used_bins(record)
+    return {
+        "steps": record.steps.tolist(),
+        "epochs": record.epochs.round(3).tolist(),
+        "planned": record.planned,
+        "relevant": record.relevant_paths,
+        "bins": [math.log(record.edges[first]), math.log(record.edges[last])],
+        "measure": measure(record),
+        "songStd": SONG_STD,
+        "colours": COLOURS,
+        "rules": [
+            _pack_rule(name, rule, record, slice(first, last))
+            for name, rule in record.rules.items()
+        ],
+    }
+
+
+def measure(record: LearningRecord) -> dict[str, Any]:
+    """What the rules are compared by: its field, its name, whether more is better."""
+    name = record.task["name"]
+    if name in ONLINE:
+        return {"field": "cumulative_loss", "label": "loss so far, summed", "kind": "sum"}
+    if name == "correlated":
+        return {"field": "train_loss", "label": "training loss", "kind": "log"}
+    return {"field": "test_accuracy", "label": "test accuracy", "kind": "share"}
+
+
+def _used_bins(record: LearningRecord) -> tuple[int, int]:
+    """First bin that any rule ever uses, and the one after the last."""
+    used = np.zeros(len(record.edges) - 1, bool)
+    for rule in record.rules.values():
+        used |= rule.frames.counts.any((0, 1))
+    where = np.flatnonzero(used)
+    return max(0, int(where[0]) - 1), min(len(used), int(where[-1]) + 2)
+
+
+def _pack_rule(name: str, rule: RuleRecord, record: LearningRecord, bins: slice) -> dict[str, Any]:
+    frames = rule.frames
+    paths = frames.paths.T
+    return {
+        "name": NAMES[name],
+        "colour": palette.RULES[name],
+        "rate": rule.learning_rate,
+        "searched": rule.searched,
+        "counts": frames.counts[:, :, bins].tolist(),
+        "fits": {law: _plain(frames.fits[:, i, :2]) for i, law in enumerate(LAWS)},
+        "measure": _plain(getattr(frames, measure(record)["field"])),
+        "share": _plain(frames.relevant_share),
+        "flips": frames.flips.tolist(),
+        "flipped": _plain(frames.flipped),
+        "paths": np.log(np.abs(paths).clip(LEAST_PATH)).round(3).tolist(),
+        "signs": np.where(np.signbit(paths), -1, 1).tolist(),
+    }
+
+
+def _plain(values: Array) -> list[Any]:
+    """Nested lists of five significant digits, NaN as None."""
+    if values.ndim > 1:
+        return [_plain(row) for row in values]
+    return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values.tolist()]

@@ -1,0 +1,102 @@
+"""The player: a whole trajectory in the browser, to scrub without asking the server.
+
+One blob of bytes goes over: a header, and the JPEG sprites, in which the frames' picture grids are
+tiled. All drawing is in player.js, on top of film.js.
+"""
+
+import hashlib
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from dale_demo.drawing import palette
+from dale_demo.drawing.frames import ImageArray, grid, jpeg_bytes
+from dale_demo.trajectory import Trajectory
+from dale_demo.ui.shared.assets import asset, blob
+
+SPRITE_SIDE = 4096
+"""Largest side of a sprite in pixels; phones refuse larger textures."""
+JPEG_QUALITY = 92
+COLOURS = {
+    "state": palette.STATE,
+    "estimate": palette.ESTIMATE,
+    "theory": palette.THEORY,
+    "below": palette.INHIBITORY,
+}
+
+
+_component = st.components.v2.component(
+    "dale_player",
+    html='<section class="player" tabindex="0" aria-label="Trajectory player"></section>\n',
+    css=asset("shared/film.css", "sample/player.css"),
+    js=asset("shared/film.js", "sample/player.js"),
+)
+
+
+def player(trajectory: Trajectory, *, key: str, labels: Sequence[str] | None = None) -> None:
+    """Draw the player; a rerun with the same trajectory leaves it as it stands.
+
+    Args:
+        trajectory: What to play.
+        key: Of the component on its page.
+        labels: Class name of each picture, read out to those who do not see them.
+    """
+    _component(data=pack(trajectory, labels), key=key)
+
+
+def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
+    """Encode a trajectory as the blob that player.js reads."""
+    sheets = [[grid(p) for p in part] for part in (trajectory.states, trajectory.estimates)]
+    sprites = [_sprites(part) for part in sheets]
+    height, width = sheets[0][0].shape[:2]
+    header = _laws(trajectory) | {
+        "id": hashlib.sha256(b"".join(b for part in sprites for b in part)).hexdigest(),
+        "width": width,
+        "height": height,
+        "tiles": [SPRITE_SIDE // width, SPRITE_SIDE // height],
+        "sprites": [[len(sprite) for sprite in part] for part in sprites],
+        "labels": list(labels or ()),
+        "colours": COLOURS,
+    }
+    return blob(header, *sprites[0], *sprites[1])
+
+
+def _laws(trajectory: Trajectory) -> dict[str, Any]:
+    """The numbers of each frame, rounded to what can be seen."""
+    count = math.prod(trajectory.states.shape[1:4])
+    return {
+        "levels": trajectory.noise_levels.round(4).tolist(),
+        "calls": trajectory.calls.tolist(),
+        "crossings": trajectory.crossings.tolist(),
+        "theory": trajectory.theory.round(5).tolist(),
+        "fitted": trajectory.fitted.round(5).tolist(),
+        "count": count,
+        "log": {
+            "range": trajectory.log_range.round(5).tolist(),
+            "counts": trajectory.log_counts.tolist(),
+        },
+        "linear": {
+            "range": trajectory.linear_range.tolist(),
+            "counts": trajectory.linear_counts.tolist(),
+        },
+        "paths": trajectory.paths.T.round(3).tolist(),
+        "signs": trajectory.signs.T.tolist(),
+    }
+
+
+def _sprites(sheets: Sequence[ImageArray]) -> list[bytes]:
+    """Tile the frames' grids row by row into as few JPEGs as their size allows."""
+    height, width, _ = sheets[0].shape
+    columns, rows = SPRITE_SIDE // width, SPRITE_SIDE // height
+    if not columns * rows:
+        raise ValueError(f"A grid of {width}×{height} pixels is too large to play.")
+    share = columns * rows
+    parts = (sheets[i : i + share] for i in range(0, len(sheets), share))
+    return [jpeg_bytes(_tile(part, columns), JPEG_QUALITY) for part in parts]
+
+
+def _tile(sheets: Sequence[ImageArray], columns: int) -> ImageArray:
+    return grid(np.stack(sheets), columns=min(columns, len(sheets)), gap=0)

@@ -1,0 +1,20 @@
+"""Scripts and styles of the components, and the binary messages that carry their data."""
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+UI = Path(__file__).resolve().parents[1]
+
+
+def asset(*paths: str) -> str:
+    """Join text files, given by their paths below `dale_demo/ui`, in this order."""
+    return "\n".join((UI / path).read_text(encoding="utf-8") for path in paths)
+
+
+def blob(header: Mapping[str, Any], *parts: bytes) -> bytes:
+    """Join a header's length (uint32, little-endian), the header as JSON, and `parts`."""
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    return b"".join([struct.pack("<I", len(text)), text, *parts])

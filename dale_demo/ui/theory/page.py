@@ -1,0 +1,188 @@
+"""The page Theory: from dX = μX dt + σX dW to the update rule, in three depths."""
+
+import inspect
+import time
+from importlib import import_module
+from operator import attrgetter
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from dale_demo.drawing.markdown import table
+from dale_demo.theory import notation
+from dale_demo.theory.references import BIBTEX, REFERENCES
+from dale_demo.ui.shared.warm_up import warm_up
+from dale_demo.ui.theory.steps import STEPS, Equation, Step
+from dale_demo.ui.theory.stored_pictures import stored
+
+if TYPE_CHECKING:
+    from dale_demo.theory.claims import Claim
+
+PICTURE, MECHANISM, FORMULA = DEPTHS = ("Picture", "Mechanism", "Formula")
+MEASURING = "dale_demo.theory.measurements"
+"""Module that imports PyTorch, which pictures and mechanisms do without."""
+
+TAGLINE = (
+    "How noise that multiplies leads to an update that never changes a sign, in nine steps. Each "
+    "has three depths: a **picture**; the **mechanism** in words; the **formula**, beside the code "
+    "that computes it and numbers, measured when you open it, that confirm it."
+)
+ABOUT_ERRORS = (
+    "± is one standard error of the difference (s.e.), or a tolerance where nothing is random; "
+    "numbers agree where they are at most five of them apart."
+)
+ABOUT_NUMBERS = (
+    "Each table holds a plausible mistake, which must differ. KS is the Kolmogorov–Smirnov "
+    "distance, the largest gap between two distribution functions; what it should be is what "
+    "chance alone makes of it."
+)
+NUMBERS_HEAD = ("what", "measured", "should be", "verdict")
+
+
+def page() -> None:
+    """Draw the page: all pictures first, then what stands open."""
+    st.title("Theory")
+    st.markdown(TAGLINE)
+    _depth_of_all()
+    slots = [_picture(number, step) for number, step in enumerate(STEPS, 1)]
+    _appendix()
+    with st.sidebar:
+        st.markdown(_contents())
+    warm_up(MEASURING)
+    for step, slot in zip(STEPS, slots, strict=True):
+        with slot:
+            _depth(step)
+
+
+def _depth_of_all() -> None:
+    labels = {PICTURE: "Pictures only", MECHANISM: "All mechanisms", FORMULA: "All formulas"}
+    with st.container(horizontal=True):
+        for depth, label in labels.items():
+            st.button(label, key=f"depths-{depth.lower()}", on_click=_set_all, args=(depth,))
+
+
+def _set_all(depth: str) -> None:
+    st.session_state.update({_key(step): depth for step in STEPS})
+
+
+def _key(step: Step) -> str:
+    """Of a step's depth in the session and in the address."""
+    return f"depth-{step.name}"
+
+
+def _picture(number: int, step: Step) -> DeltaGenerator:
+    """The outermost depth, and the place for the others."""
+    st.header(f"{number}. {step.title}", anchor=step.name, divider="gray")
+    left, right = st.columns([5, 6], gap="large", vertical_alignment="center")
+    left.markdown(f"<div>\n{stored(step.name)}</div>", unsafe_allow_html=True)
+    right.markdown(step.picture)
+    return st.container()
+
+
+def _contents() -> str:
+    lines = (f"{number}. [{step.title}](#{step.name})" for number, step in enumerate(STEPS, 1))
+    return "\n".join([*lines, "", "[References](#references) · [Notation](#notation)"])
+
+
+@st.fragment
+def _depth(step: Step) -> None:
+    """As deep as the visitor wants to go."""
+    depth = st.segmented_control(
+        f"Depth of step {step.title}",
+        DEPTHS,
+        default=PICTURE,
+        required=True,
+        key=_key(step),
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    if depth in (MECHANISM, FORMULA):
+        st.markdown(step.mechanism)
+    if depth == FORMULA:
+        _formula(step)
+
+
+def _formula(step: Step) -> None:
+    st.markdown(step.derivation)
+    with st.spinner("Loading PyTorch …"):
+        import_module(MEASURING)
+    for equation in step.equations:
+        _beside_its_code(equation)
+    _numbers(step)
+    cited = (REFERENCES[key] for key in step.sources)
+    st.caption("After " + ", ".join(f"[{r.short}]({r.link})" for r in cited) + ".")
+
+
+def _beside_its_code(equation: Equation) -> None:
+    code, place = source(equation.source)
+    with st.container(border=True):
+        st.latex(equation.formula)
+        st.code(code, language="python")
+        st.caption(place)
+
+
+def source(address: str) -> tuple[str, str]:
+    """Read the code at "module:name" as it is now, and say where it stands."""
+    module, name = address.split(":")
+    lines, start = inspect.getsourcelines(attrgetter(name)(import_module(module)))
+    return dedent("".join(lines)), f"{module.replace('.', '/')}.py, line {start}"
+
+
+def _numbers(step: Step) -> None:
+    """Measure now, and show it beside the theory."""
+    from dale_demo.theory.measurements import MEASUREMENTS
+
+    seed = st.session_state.setdefault(f"draw-{step.name}", 0)
+    begin = time.perf_counter()
+    claims = MEASUREMENTS[step.name](seed)
+    seconds = time.perf_counter() - begin
+    st.markdown(table(NUMBERS_HEAD, [_row(claim) for claim in claims]))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            "Measure again",
+            key=f"measure-{step.name}",
+            icon=":material/casino:",
+            on_click=_draw_again,
+            args=(step,),
+        )
+        st.caption(f"Measured just now in {1000 * seconds:.0f} ms, seed {seed}.")
+    st.caption(ABOUT_ERRORS)
+    with st.expander("How this was measured"):
+        st.markdown(ABOUT_NUMBERS)
+        st.code(source(f"{MEASURING}:{step.name}")[0], language="python")
+
+
+def _draw_again(step: Step) -> None:
+    st.session_state[f"draw-{step.name}"] += 1
+
+
+def _row(claim: "Claim") -> tuple[str, ...]:
+    error = f"{claim.error:.2g}" if claim.random else f"{claim.error:.0e} (tolerance)"
+    text = claim.text.replace("|", "\\|")
+    numbers = f"{claim.measured:.4g} ± {error}", f"{claim.expected:.4g}"
+    return text, *(number.replace("-", "−") for number in numbers), verdict(claim)
+
+
+def verdict(claim: "Claim") -> str:
+    """Say in words whether a claim holds."""
+    apart = f"{claim.apart:.1f} s.e. apart" if claim.random else ""
+    if claim.control:
+        words = "differs, as it must" if claim.holds else "**not told apart**"
+    else:
+        words = "agrees" if claim.holds else "**does not agree**"
+    return ", ".join(filter(None, (words, apart)))
+
+
+def _appendix() -> None:
+    """References, notation, citation."""
+    st.header("References", anchor="references", divider="gray")
+    st.markdown(
+        "\n".join(f"- {r.authors}: [{r.title}]({r.link}). {r.place}." for r in REFERENCES.values())
+    )
+    st.header("Notation", anchor="notation", divider="gray")
+    st.markdown("The same letters stand in the code, its docstrings and the app.")
+    st.markdown(notation.table())
+    st.header("Cite the paper", anchor="cite", divider="gray")
+    st.code(BIBTEX, language="bibtex")

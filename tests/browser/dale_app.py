@@ -1,8 +1,0 @@
-"""The page Dale's law alone, at the root of its address."""
-
-import streamlit as st
-
-from dale_demo.ui.dales_law import page
-
-st.set_page_config(layout="wide")
-page()

@@ -1,8 +1,0 @@
-"""The page Noise and restore alone, at the root of its address."""
-
-import streamlit as st
-
-from dale_demo.ui.restore import page
-
-st.set_page_config(layout="wide")
-page()

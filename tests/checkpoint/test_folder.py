@@ -1,0 +1,308 @@
+"""Checkpoints: what is saved comes back bit for bit, and what is damaged gives one clear error."""
+
+import dataclasses
+import json
+import math
+import pickle
+import resource
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from dale_demo.checkpoint import folder as checkpoint
+from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.files import (
+    MAX_CONFIG_BYTES,
+    MAX_WEIGHT_BYTES,
+    CheckpointError,
+    write_atomically,
+)
+from dale_demo.checkpoint.folder import (
+    find_checkpoint,
+    load_checkpoint,
+    load_config,
+    read_tensors,
+    save_checkpoint,
+)
+from dale_demo.data import PositiveMap
+from dale_demo.network import Denoiser
+from dale_demo.process import GeometricBrownianMotion, LogNormal
+
+
+@pytest.fixture
+def config(tiny_config):
+    return CheckpointConfig(
+        dataset="halves",
+        class_names=("α", "β", "γ"),
+        network=tiny_config,
+        process=GeometricBrownianMotion(0.32, 0.8),
+        start=LogNormal(0.1, 1 / 3),
+        training={"loss_curve": [[128, 0.1]]},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path, tiny_denoiser, config) -> Path:
+    """A sound checkpoint."""
+    save_checkpoint(tmp_path / "net", tiny_denoiser, config, "# card\n")
+    return tmp_path / "net"
+
+
+def test_round_trip_is_bit_for_bit(folder, tiny_denoiser, config, generator, tmp_path):
+    loaded = load_checkpoint(folder)
+    assert loaded.config == config == load_config(folder)
+    for key, value in tiny_denoiser.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[key], value), key
+    u, s = torch.randn(2, 1, 8, 8, generator=generator), torch.tensor([0.1, 1.0])
+    with torch.inference_mode():
+        assert torch.equal(loaded.model(u, s), tiny_denoiser(u, s))
+    assert not loaded.model.training
+    assert not any(p.requires_grad for p in loaded.model.parameters())
+    save_checkpoint(tmp_path / "again", loaded.model, loaded.config, "# card\n")
+    for file in ("config.json", "model.safetensors", "README.md"):
+        assert (tmp_path / "again" / file).read_bytes() == (folder / file).read_bytes()
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_the_map_is_kept_and_an_old_config_means_the_papers(folder, config):
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    assert raw.pop("positive_map") == "shift"
+    path.write_text(json.dumps(raw))
+    assert load_checkpoint(folder).config == config
+    other = dataclasses.replace(config, positive_map=PositiveMap.EXP)
+    assert CheckpointConfig.from_json(other.to_json()) == other != config
+
+
+def test_the_last_level_is_kept_and_an_old_config_means_the_usual(folder, config):
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    assert raw.pop("min_noise_level") == 0.005
+    path.write_text(json.dumps(raw))
+    assert load_config(folder) == config
+    other = dataclasses.replace(config, min_noise_level=0.02)
+    assert CheckpointConfig.from_json(other.to_json()) == other != config
+
+
+@pytest.mark.parametrize("level", [0, 0.001, 2, math.nan, "0.02", None])
+def test_a_last_level_out_of_range_is_one_clear_error(folder, level):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"min_noise_level": level}))
+    with pytest.raises(CheckpointError, match=r"config\.json is wrong"):
+        load_config(folder)
+
+
+def test_what_was_read_stays_as_it_was_read(folder):
+    """A file that is written over later cannot change it, as it could if it were mapped."""
+    path = folder / "model.safetensors"
+    sound = {key: value.clone() for key, value in load_file(path).items()}
+    tensors = read_tensors(path)
+    with path.open("r+b") as file:
+        file.write(bytes(path.stat().st_size))
+    assert tensors.keys() == sound.keys()
+    for key, value in tensors.items():
+        assert torch.equal(value, sound[key]), key
+
+
+def test_half_precision_weights_load_as_single_precision(folder):
+    weights = folder / "model.safetensors"
+    save_file({k: v.half() for k, v in load_file(weights).items()}, weights)
+    model = load_checkpoint(folder).model
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+class Exploit:
+    """What a hostile pickle does when it is loaded."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("unpickled"),)
+
+
+def weights(change):
+    """Damage that rewrites the tensors of model.safetensors."""
+
+    def damage(folder):
+        tensors = load_file(folder / "model.safetensors")
+        change(tensors)
+        save_file(tensors, folder / "model.safetensors")
+
+    return damage
+
+
+def content(data):
+    """Damage that replaces model.safetensors by `data`."""
+    return lambda folder: (folder / "model.safetensors").write_bytes(data)
+
+
+def truncated(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def oversized(folder):
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(MAX_WEIGHT_BYTES + 1)
+
+
+BIAS = "unet.first.bias"
+HEADER = json.dumps({BIAS: {"dtype": "F6_E2M3", "shape": [4], "data_offsets": [0, 3]}}).encode()
+SIX_BITS = struct.pack("<Q", len(HEADER)) + HEADER + bytes(3)
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 7275496\n"
+BAD_WEIGHTS = {
+    "truncated": (truncated, "not a safetensors file"),
+    "missing key": (weights(lambda w: w.pop(BIAS)), "missing .*unet.first.bias"),
+    "surplus key": (weights(lambda w: w.update(extra=torch.ones(1))), "surplus .*extra"),
+    "wrong shape": (weights(lambda w: w.update({BIAS: torch.ones(17)})), r"has shape \(17,\)"),
+    "NaN": (weights(lambda w: w[BIAS].fill_(torch.nan)), "NaN or infinite"),
+    "infinite": (weights(lambda w: w[BIAS].fill_(torch.inf)), "NaN or infinite"),
+    "wrong dtype": (weights(lambda w: w.update({BIAS: w[BIAS].long()})), "dtype torch.int64"),
+    "unknown dtype": (content(SIX_BITS), "numbers of another kind, 'F6_E2M3'"),
+    "pickle": (content(pickle.dumps(Exploit())), "not a safetensors file"),
+    "huge header": (content(struct.pack("<Q", 2**62) + b"{}"), "not a safetensors file"),
+    "empty": (content(b""), "not a safetensors file"),
+    "empty header": (content(struct.pack("<Q", 2) + b"{}"), "missing"),
+    "Git LFS pointer": (content(LFS), "not a safetensors file"),
+    "web page": (content(b"<!doctype html>\n<html><title>404</title></html>\n"), "not a safetens"),
+    "missing": (lambda folder: (folder / "model.safetensors").unlink(), "is missing"),
+    "too large": (oversized, "at most"),
+}
+
+
+def settings(change):
+    """Damage that rewrites the fields of config.json."""
+
+    def damage(folder):
+        raw = json.loads((folder / "config.json").read_text())
+        change(raw)
+        (folder / "config.json").write_text(json.dumps(raw))
+
+    return damage
+
+
+def text(data):
+    """Damage that replaces config.json by `data`."""
+    return lambda folder: (folder / "config.json").write_bytes(data)
+
+
+def network(**values):
+    return settings(lambda raw: raw["network"].update(values))
+
+
+BAD_CONFIGS = {
+    "not JSON": (text(b"{'format_version': 1}"), "is not JSON"),
+    "empty": (text(b""), "is not JSON"),
+    "too deep": (text(b"[" * 100_000), "is not JSON"),
+    "not UTF-8": (text(b"\xff\xfe{}"), "cannot be read"),
+    "too large": (text(b" " * (MAX_CONFIG_BYTES + 1)), "larger than 1 MiB"),
+    "a list": (text(b"[]"), "does not describe"),
+    "another architecture": (settings(lambda r: r.update(architecture="bert")), "does not desc"),
+    "another version": (settings(lambda r: r.update(format_version=2)), "format version 2"),
+    "missing field": (settings(lambda r: r.pop("start")), "lacks the field 'start'"),
+    "unknown field": (settings(lambda r: r.update(colour=1)), "unexpected keyword .*colour"),
+    "missing file": (lambda folder: (folder / "config.json").unlink(), "it has no config.json"),
+    "class names": (settings(lambda r: r["class_names"].pop()), "3 classes but 2 class names"),
+    "no network": (settings(lambda r: r.update(network=None)), "is wrong"),
+    "negative volatility": (settings(lambda r: r["process"].update(sigma=-1)), "sigma must be"),
+    "NaN volatility": (settings(lambda r: r["process"].update(sigma=float("nan"))), "sigma must"),
+    "text for a number": (settings(lambda r: r["start"].update(log_mean="0")), "is wrong"),
+    "unknown map": (settings(lambda r: r.update(positive_map="sinh")), "'sinh' is not a valid"),
+    "metrics": (settings(lambda r: r.update(metrics=[])), "must be JSON objects"),
+    "absurd width": (network(width=2**40), "from 1 to"),
+    "absurd size": (network(image_size=10**4000), "from 1 to"),
+    "absurd levels": (network(multipliers=[1] * 10_000), "not divisible"),
+    "wide within limits": (network(width=4096, multipliers=[2048, 4096]), "has shape"),
+    "large within limits": (network(image_size=4096, num_classes=3), "has shape"),
+}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        pytest.param(*case, id=f"{file}: {name}")
+        for file, cases in (("weights", BAD_WEIGHTS), ("config", BAD_CONFIGS))
+        for name, case in cases.items()
+    ],
+)
+def test_a_bad_checkpoint_gives_one_clear_error(damage, message, folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    load_checkpoint(folder)
+    damage(folder)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(folder)
+    sentence = str(caught.value)
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    assert len(sentence) < 600
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
+    assert not Path("unpickled").exists()
+
+
+def test_the_pickle_would_have_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pickle.loads(pickle.dumps(Exploit()))
+    assert Path("unpickled").exists()
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "net").write_text("hello")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        load_checkpoint(tmp_path / "net")
+
+
+def test_a_network_too_large_to_load_is_not_saved(tmp_path, tiny_denoiser, config, monkeypatch):
+    monkeypatch.setattr(checkpoint, "MAX_WEIGHT_BYTES", 1000)
+    with pytest.raises(CheckpointError, match=r"The network has .* at most 1,000"):
+        save_checkpoint(tmp_path / "net", tiny_denoiser, config, "")
+    assert not (tmp_path / "net" / "model.safetensors").exists()
+
+
+def test_names_resolve_to_bundled_folders_first_and_then_to_paths(folder, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", folder.parent)
+    assert find_checkpoint("net") == folder
+    assert find_checkpoint(str(folder)) == folder
+    with pytest.raises(CheckpointError, match="neither a folder nor one of net"):
+        find_checkpoint("absent")
+
+
+def test_a_file_whose_writing_fails_keeps_its_old_content(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    write_atomically(path, b"old")
+
+    def fail(self, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_wide_network_would_have_needed_that_memory(tiny_config):
+    """Negative control of the memory bound: the same sizes on no device, counted."""
+    with torch.device("meta"):
+        model = Denoiser(dataclasses.replace(tiny_config, width=4096, multipliers=(2048, 4096)))
+    assert sum(p.nbytes for p in model.parameters()) > 2**40
+
+
+@pytest.mark.parametrize(
+    ("settings", "taught"),
+    [
+        ({"guidance": 2.0}, True),
+        ({"guidance": 1.0}, False),
+        ({"guidance": "much"}, False),
+        ("odd", False),
+    ],
+)
+def test_a_configuration_says_whether_its_network_had_a_teacher(config, settings, taught):
+    last = {"settings": settings}
+    assert dataclasses.replace(config, training=last).taught == taught
+    assert not dataclasses.replace(config, training={"before": last}).taught, "not the last run"

@@ -1,0 +1,385 @@
+"""The command line, in process and once as a real one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image, ImageSequence
+
+from dale_demo.__main__ import cli, main
+from dale_demo.checkpoint.folder import load_config
+from dale_demo.data import Dataset, PositiveMap
+from dale_demo.evaluation import classifier as classifiers
+from dale_demo.training.run import STATE_FILE
+from tests.tiny_network import save_tiny
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+def invoke(*arguments: object) -> str:
+    """Run a command that must succeed; returns what it printed."""
+    result = CliRunner().invoke(cli, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def sample(network: Path, out: Path, *options: object) -> Path:
+    invoke("sample", "--checkpoint", network, "--steps", 3, "--out", out, *options)
+    return out
+
+
+@pytest.fixture
+def refused(monkeypatch, capsys):
+    """Run a command that must fail; returns its one line on standard error."""
+
+    def run(*arguments: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["dale_demo", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert stop.value.code == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("error: ")
+        assert printed.err.count("\n") == 1
+        return printed.err
+
+    return run
+
+
+def test_npz_of_grey_pictures(network, tmp_path):
+    out = sample(network, tmp_path / "a.npz", "--labels", "2,0", "--num-images", 5)
+    with np.load(out) as data:
+        assert (data["images"].dtype, data["images"].shape) == (np.uint8, (5, 8, 8))
+        assert data["labels"].dtype == np.int64
+        assert data["labels"].tolist() == [2, 0, 2, 0, 2]
+
+
+def test_npz_of_unconditional_colour_pictures(tmp_path):
+    network = save_tiny(tmp_path / "colour", channels=3)
+    with np.load(sample(network, tmp_path / "a.npz", "--num-images", 2)) as data:
+        assert data["images"].shape == (2, 8, 8, 3)
+        assert data["labels"].tolist() == [-1, -1]
+
+
+@pytest.mark.parametrize("sampler", ["bridge", "unconstrained"])
+def test_pictures_do_not_depend_on_the_batch_size(network, tmp_path, sampler):
+    images = []
+    for size in (1, 4, 100):
+        options = ("--sampler", sampler, "--labels", "0,1", "--num-images", 6, "--batch-size", size)
+        with np.load(sample(network, tmp_path / f"{size}.npz", *options)) as data:
+            images.append(data["images"].astype(int))
+    np.testing.assert_allclose(images[0], images[2], atol=1)
+    np.testing.assert_allclose(images[1], images[2], atol=1)
+    assert np.abs(images[0][0] - images[0][2]).max() > 1
+
+
+def test_png_is_the_grid_of_the_arrays(network, tmp_path):
+    with np.load(sample(network, tmp_path / "a.npz", "--num-images", 4)) as data:
+        first = data["images"][0]
+    with Image.open(sample(network, tmp_path / "a.png", "--num-images", 4)) as picture:
+        assert (picture.format, picture.size) == ("PNG", (22, 22))
+        np.testing.assert_array_equal(np.asarray(picture)[2:10, 2:10], first)
+
+
+@pytest.mark.parametrize(("ending", "sampler"), [("webp", "bridge"), ("gif", "unconstrained")])
+def test_animations_show_every_step(network, tmp_path, ending, sampler):
+    options = ("--num-images", 4, "--batch-size", 3, "--sampler", sampler)
+    with Image.open(sample(network, tmp_path / f"a.{ending}", *options)) as animation:
+        assert animation.format == ending.upper()
+        lasting = []
+        for frame in ImageSequence.Iterator(animation):
+            frame.load()
+            lasting.append(frame.info["duration"])
+        assert len(lasting) > 1, "equal neighbours may become one frame"
+        assert sum(lasting) == 3 * 60 + 1500
+        assert animation.size == (22 + 8 + 22, 22)
+
+
+def test_presets_and_single_settings(network, tmp_path):
+    files = {}
+    for name, options in {
+        "paper": ("--preset", "paper"),
+        "the same": (
+            *("--sampler", "dale-langevin", "--noise-level", 0.8, "--grid", "uniform"),
+            *("--start", "fitted", "--no-tweedie"),
+        ),
+        "annealed": ("--preset", "paper", "--annealing", 0.1),
+        "wide": (),
+    }.items():
+        with np.load(sample(network, tmp_path / f"{name}.npz", *options)) as data:
+            files[name] = data["images"]
+    np.testing.assert_array_equal(files["paper"], files["the same"])
+    assert (files["paper"] != files["annealed"]).any()
+    assert (files["paper"] != files["wide"]).any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--checkpoint", "nowhere"), "No checkpoint 'nowhere'"),
+        (("--labels", "0,7"), "Label 7 is not one of this network's classes"),
+        (("--labels", "0,x"), "separated by commas"),
+        (("--labels", ""), "separated by commas"),
+        (("--steps", "0"), "steps must be at least 1"),
+        (("--steps", "many"), "not a valid integer"),
+        (("--noise-level", "50"), "noise_level must be in"),
+        (("--num-images", "0"), "not in the range"),
+        (("--batch-size", "-1"), "not in the range"),
+        (("--seed", "-1"), "seed must not be negative"),
+        (("--sampler", "euler"), "is not one of"),
+        (("--annealing", "0.9"), "belongs to the samplers dale-langevin and unconstrained"),
+        (("--start", "fitted"), "belongs to noise level"),
+        (("--preset", "paper-annealed"), "no annealed constants for 'tiny'"),
+        (("--out", "a.jpg"), "Unknown ending"),
+        (("--out", "nowhere/a.png"), "not a folder to write in"),
+        (("--colour", "red"), "No such option"),
+    ],
+)
+def test_mistakes_are_one_line_and_write_nothing(network, tmp_path, refused, options, message):
+    out = tmp_path / "a.png"
+    assert message in refused("sample", "--checkpoint", network, "--out", out, *options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_one_line(tmp_path, refused):
+    folder = save_tiny(tmp_path / "net")
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    message = refused("sample", "--checkpoint", folder, "--out", tmp_path / "a.png")
+    assert "not a safetensors file" in message
+
+
+def test_mistakes_before_any_command(refused):
+    assert "Missing command" in refused()
+    assert "No such command 'dream'" in refused("dream")
+    assert "separated by commas" in refused(
+        *("train", "--dataset", "mnist", "--out", "x", "--multipliers", "1;2")
+    )
+    assert "Unknown data set" in refused("train", "--dataset", "letters", "--out", "x")
+
+
+def write_folder_set(root: Path) -> str:
+    """40 pictures of 8×8 in two classes, dark and bright, as a folder data set."""
+    values = np.random.default_rng(0).integers(0, 60, (40, 8, 8)).astype(np.uint8)
+    for i, picture in enumerate(values):
+        folder = root / ("dark", "bright")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture + np.uint8(180 * (i % 2))).save(folder / f"{i}.png")
+    return f"folder:{root}"
+
+
+def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
+    dataset, network, judge = write_folder_set(tmp_path / "set"), tmp_path / "net", tmp_path / "cnn"
+    train = ("train", "--dataset", dataset, "--out", network, "--device", "cpu")
+    invoke(*train, "--images", 64, "--batch-size", 16, "--width", 16, "--multipliers", "1")
+    config = load_config(network)
+    assert config.class_names == ("bright", "dark")
+    assert config.training["images"] == 64
+    assert "cores used" in config.training["hardware"]
+    assert "Test accuracy" in invoke(
+        *("train-classifier", "--dataset", dataset, "--out", judge, "--device", "cpu")
+    )
+    result, kept = tmp_path / "result.json", tmp_path / "kept"
+    evaluate = (
+        *("evaluate", "--checkpoint", network, "--classifier", judge, "--num-images", 10),
+        *("--sampler", "multistep,bridge", "--json", result, "--update-card", "--keep", kept),
+    )
+    printed = invoke(*evaluate, "--steps", 4)
+    report = json.loads(result.read_text())
+    assert [r["settings"]["sampler"] for r in report["evaluations"]] == ["multistep", "bridge"]
+    assert [r["calls"] for r in report["evaluations"]] == [4, 4]
+    assert report["evaluations"][0]["class_accuracy"]["count"] == 10
+    assert report["floors"][0]["pictures"] == 10
+    metrics = load_config(network).metrics
+    assert metrics == {"evaluations": report["evaluations"], "floors": report["floors"]}
+    card = (network / "README.md").read_text()
+    assert printed[printed.index("| Sampler") :].strip() in card
+    assert "| real pictures, the floor |" in card
+    near = report["evaluations"][0]["nearest_training"]
+    assert f"| {near['median']:.2f} ({near['lowest_percent']:.2f}) |" in card
+    rows = printed[printed.index("| Sampler") :].strip().splitlines()
+    assert {row.count("|") for row in rows} == {14}, "every row has every column"
+    assert {path.name for path in kept.iterdir()} >= {"bridge-4-8-1.npz", "multistep-4-8-1.npz"}
+
+    invoke(*evaluate, "--steps", "4,5")
+    again = json.loads(result.read_text())["evaluations"]
+    assert again[:2] == report["evaluations"], "what was there is not measured again"
+    assert [r["settings"]["steps"] for r in again] == [4, 4, 5, 5]
+
+
+def test_a_network_is_taught_by_two_others(tmp_path, refused):
+    dataset, better, weaker, out = (tmp_path / name for name in ("set", "better", "weaker", "out"))
+    train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
+    train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
+    for folder, seed in ((better, 0), (weaker, 1)):
+        invoke(*train, "--out", folder, "--seed", seed)
+    taught = (*train, "--from", better, "--weaker", weaker)
+    for folder in (better, weaker):
+        assert "which teaches" in refused(*taught, "--guidance", 2, "--out", folder)
+        assert load_config(folder).training["settings"]["guidance"] == 1
+    assert "all three or none" in refused(*train, "--guidance", 2, "--out", out)
+    invoke(*taught, "--guidance", 2, "--out", out)
+    assert load_config(out).training["settings"]["guidance"] == 2
+
+    apart = (*train, "--teacher", better, "--weaker", weaker, "--guidance", 2)
+    assert "which teaches" in refused(*apart, "--out", better)
+    fine = ("--guidance-below", 1, "--fine-guidance", 0.5, "--fine-guidance-below")
+    assert "fine_guidance_below" in refused(*apart, *fine, 1, "--out", tmp_path / "fresh")
+    assert "holds nowhere" in refused(*apart, *fine, 0, "--out", tmp_path / "fresh")
+    invoke(*apart, *fine, 0.02, "--out", tmp_path / "fresh")
+    training = load_config(tmp_path / "fresh").training
+    assert training["settings"]["guidance_below"] == 1
+    assert training["settings"]["fine_guidance"] == 0.5
+    assert training["settings"]["fine_guidance_below"] == 0.02
+    assert not {"before", "towards"} & training.keys()
+
+
+def test_a_network_is_led_from_its_own_pictures_towards_real_ones(tmp_path, refused):
+    names = ("set", "base", "own", "real", "out")
+    dataset, base, own, real, out = (tmp_path / name for name in names)
+    train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
+    train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
+    invoke(*train, "--out", base)
+    made = sample(base, tmp_path / "own.npz", "--labels", "0,1", "--num-images", 30)
+    on = (*train, "--from", base)
+    invoke(*on, "--pictures", made, "--out", own)
+    invoke(*on, "--out", real)
+    configs = [load_config(folder) for folder in (own, real)]
+    assert configs[0].class_names == configs[1].class_names
+    assert configs[0].start != configs[1].start, "it saw other pictures"
+    assert [config.training.get("made") for config in configs] == [True, None]
+    assert "a network made them" in (own / "README.md").read_text()
+
+    taught = (*on, "--weaker", own, "--towards", real, "--guidance", 1.5)
+    for folder in (own, real):
+        assert "which teaches" in refused(*taught, "--out", folder)
+    alone = (*on, "--towards", real, "--guidance", 1.5)
+    assert "and a guidance other than 1" in refused(*alone, "--out", out)
+    invoke(*taught, "--out", out)
+    assert load_config(out).training["towards"] is True
+    assert "three calls a step" in (out / "README.md").read_text()
+
+    made.write_bytes(made.read_bytes()[:-40])
+    assert "holds no sampled pictures" in refused(*on, "--pictures", made, "--out", out)
+
+
+def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
+    dataset, out = write_folder_set(tmp_path / "set"), tmp_path / "net"
+    train = ("train", "--dataset", dataset, "--out", out, "--device", "cpu", "--map", "exp")
+    invoke(*train, "--images", 16, "--batch-size", 16, "--width", 16, "--multipliers", "1")
+    config = load_config(out)
+    assert config.positive_map is PositiveMap.EXP
+    assert config.data_distribution.log_mean == pytest.approx(120 / 255, abs=0.02), "of the pixels"
+
+
+@pytest.fixture
+def judge(tmp_path) -> Path:
+    """The folder of a classifier that has learned nothing."""
+    data = Dataset("tiny", torch.zeros(1, 1, 8, 8), torch.zeros(1), ("a", "b", "c"))
+    classifier = classifiers.new_classifier(data).eval()
+    classifiers.save_classifier(tmp_path / "judge", classifier, classifier.config)
+    return tmp_path / "judge"
+
+
+def test_evaluate_without_the_data_measures_recognition(network, judge, tmp_path):
+    result = tmp_path / "result.json"
+    printed = invoke(
+        *("evaluate", "--checkpoint", network, "--classifier", judge),
+        *("--num-images", 4, "--steps", 2, "--json", result),
+    )
+    assert "No distances to real pictures: Unknown data set 'tiny'" in printed
+    report = json.loads(result.read_text())
+    assert report["floors"] == []
+    assert report["evaluations"][0]["class_accuracy"]["count"] == 4
+    assert "frechet" not in report["evaluations"][0]
+
+
+def test_evaluate_sets_where_the_walks_of_a_network_end(judge, tmp_path, refused):
+    network = save_tiny(tmp_path / "net")
+    evaluate = (
+        *("evaluate", "--checkpoint", network, "--classifier", judge),
+        *("--num-images", 4, "--steps", 2, "--json", tmp_path / "result.json"),
+    )
+    invoke(*evaluate, "--last-level", 0.02)
+    assert load_config(network).min_noise_level == 0.005, "only for this once"
+    assert "end at noise level 0.02, not at 0.005" in refused(*evaluate)
+    (tmp_path / "result.json").unlink()
+    invoke(*evaluate, "--last-level", 0.02, "--update-card")
+    assert load_config(network).min_noise_level == 0.02
+    invoke(*evaluate)
+    assert json.loads((tmp_path / "result.json").read_text())["min_noise_level"] == 0.02
+    assert "0.002<=x<=1" in refused(*evaluate, "--last-level", 3)
+
+
+def test_evaluate_without_a_fitting_classifier(network, tmp_path, refused):
+    evaluate = ("evaluate", "--checkpoint", network, "--device", "cpu")
+    assert "no classifier of 'tiny'" in refused(*evaluate)
+    assert "not a folder to write in" in refused(*evaluate, "--json", tmp_path / "no" / "x.json")
+    inception = ("--inception", tmp_path / "none.safetensors")
+    assert "none.safetensors is missing" in refused(*evaluate, *inception)
+    assert "hold distances in a classifier's" in refused(*evaluate, *inception, "--update-card")
+    data = Dataset("other", torch.zeros(1, 3, 8, 8), torch.zeros(1), ("a", "b"))
+    classifier = classifiers.new_classifier(data)
+    classifiers.save_classifier(tmp_path / "other", classifier, classifier.config)
+    message = refused(*evaluate, "--classifier", tmp_path / "other")
+    assert "knows a, b in 3 channels, but the network makes a, b, c in 1" in message
+
+
+def test_help_is_quick():
+    code = "import sys, dale_demo.__main__; print(sorted({'torch', 'numpy'} & set(sys.modules)))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert printed.stdout.strip() == b"[]"
+
+
+@pytest.fixture
+def progress_bars(monkeypatch):
+    """Processes draw them, whatever the shell says from which the tests were started."""
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+
+
+@pytest.mark.usefixtures("progress_bars")
+def test_as_a_real_process(network, tmp_path):
+    command = [sys.executable, "-m", "dale_demo", "sample", "--checkpoint", str(network)]
+    good = subprocess.run(
+        [*command, "--steps", "2", "--out", str(tmp_path / "a.npz")], capture_output=True, text=True
+    )
+    assert good.returncode == 0
+    assert good.stdout == ""
+    assert "2/2" in good.stderr, "a progress bar on standard error"
+    bad = subprocess.run([*command, "--steps", "x"], capture_output=True, text=True)
+    assert (bad.returncode, bad.stdout) == (2, "")
+    assert bad.stderr == "error: Invalid value for '--steps': 'x' is not a valid integer.\n"
+
+
+@pytest.mark.usefixtures("progress_bars")
+def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
+    """As schedulers and containers do it."""
+    network = tmp_path / "net"
+    training = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "dale_demo", "train", "--device", "cpu"),
+            *("--dataset", write_folder_set(tmp_path / "set"), "--out", str(network)),
+            *("--images", "1000000", "--batch-size", "16", "--width", "16", "--multipliers", "1"),
+        ],
+        stderr=subprocess.PIPE,
+    )
+    with training:
+        assert training.stderr
+        shown = b""
+        while b"loss=" not in shown:
+            shown += training.stderr.read1()
+            assert training.poll() is None, shown
+        training.terminate()
+        _, rest = training.communicate(timeout=60)
+    assert training.returncode == 2
+    assert b"Interrupted; a training run is continued by the same command." in rest
+    assert (network / STATE_FILE).exists()
+    assert load_config(network).training["images"] > 0

@@ -1,0 +1,378 @@
+"""Training: it learns, it resumes exactly, it survives interruption, it splits over processes."""
+
+import dataclasses
+import json
+import math
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch.testing import assert_close
+
+from dale_demo.checkpoint.files import CheckpointError
+from dale_demo.checkpoint.folder import load_checkpoint, read_tensors
+from dale_demo.data import Dataset
+from dale_demo.process import LogNormal
+from dale_demo.training import run as training
+from dale_demo.training.config import TrainingConfig
+from dale_demo.training.run import STATE_FILE, train
+
+CONFIG = TrainingConfig(
+    images=16 * 10, batch_size=16, warmup=32, ema=0.9, width=16, multipliers=(1, 2), seed=4
+)
+
+
+def run(data, out, config=CONFIG, reports=None, report_every=1, **options):
+    """Train on the CPU for `reports` reports, then close; losses as reported."""
+    losses = []
+    progress = train(data, out, config, report_every=report_every, cpu=True, **options)
+    for report in progress:
+        losses.append(report.loss)
+        if len(losses) == reports:
+            progress.close()
+    return losses
+
+
+def weights(folder):
+    return load_file(folder / "model.safetensors")
+
+
+def test_a_short_run_lowers_the_loss(pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, images=32 * 50, batch_size=32, learning_rate=1e-2)
+    losses = run(pictures, tmp_path / "net", config, report_every=10)
+    assert losses[-1] < 0.75 * losses[0]
+    still = dataclasses.replace(config, learning_rate=1e-9)
+    losses = run(pictures, tmp_path / "still", still, report_every=10)
+    assert losses[-1] > 0.9 * losses[0]
+
+    loaded = load_checkpoint(tmp_path / "net")
+    assert loaded.config.class_names == ("left", "right")
+    assert loaded.config.data_distribution == pictures.fit_log_normal()
+    assert loaded.config.training["images"] == 32 * 50
+    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 50
+    assert torch.equal(loaded.model.class_averages, pictures.class_averages())
+    means, stds = pictures.log_moments()
+    assert torch.equal(loaded.model.log_means, means)
+    assert torch.equal(loaded.model.log_stds, stds)
+    start = LogNormal.terminal(loaded.config.process, pictures.fit_log_normal())
+    assert loaded.config.start == start
+    assert not (tmp_path / "net" / STATE_FILE).exists()
+
+
+def test_resumed_equals_uninterrupted_bit_for_bit(pictures, tmp_path):
+    """Raw weights, average and Adam's moments after 6 steps; then the checkpoint at the end."""
+    run(pictures, tmp_path / "one", reports=6)
+    run(pictures, tmp_path / "two", reports=2)
+    run(pictures, tmp_path / "two", reports=2, report_every=2)
+    one, two = (read_tensors(tmp_path / name / STATE_FILE) for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert any(
+        not torch.equal(one[f"ema.{k}"], one[f"model.{k}"]) for k in weights(tmp_path / "one")
+    )
+    for key in one:
+        assert torch.equal(one[key], two[key]), key
+
+    run(pictures, tmp_path / "whole")
+    run(pictures, tmp_path / "two")
+    run(pictures, tmp_path / "other", dataclasses.replace(CONFIG, seed=5))
+    paths = [tmp_path / name / "model.safetensors" for name in ("whole", "two", "other")]
+    whole, resumed, other = (path.read_bytes() for path in paths)
+    assert resumed == whole
+    assert other != whole
+
+
+def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
+    """Of other data even, whose law and averages it does not take over."""
+    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
+    first = load_checkpoint(tmp_path / "first")
+    still = dataclasses.replace(CONFIG, learning_rate=1e-9)
+    fresh = run(pictures, tmp_path / "fresh", still)
+    warm = run(pictures, tmp_path / "warm", still, initial=first)
+    assert sum(warm) < 0.9 * sum(fresh)
+    config = load_checkpoint(tmp_path / "warm").config
+    record = config.training
+    assert record["images"] == 160
+    assert record["before"] == first.config.training
+    assert config.runs == [first.config.training, record]
+    assert first.config.runs == [first.config.training]
+
+    other = dataclasses.replace(pictures, images=255 - pictures.images)
+    run(other, tmp_path / "other", still, initial=first)
+    moved = load_checkpoint(tmp_path / "other")
+    assert (
+        moved.config.data_distribution == other.fit_log_normal() != first.config.data_distribution
+    )
+    assert torch.equal(moved.model.class_averages, other.class_averages())
+    for name, parameter in moved.model.named_parameters():
+        assert_close(parameter, first.model.get_parameter(name), rtol=0, atol=1e-6)
+
+
+def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(pictures, tmp_path):
+    for name in ("one", "two"):
+        run(pictures, tmp_path / name)
+    first = load_checkpoint(tmp_path / "one")
+    again = dataclasses.replace(CONFIG, images=16 * 6)
+    run(pictures, tmp_path / "one", again, initial=first)
+    run(pictures, tmp_path / "two", again, reports=2, initial=first)
+    unfinished = load_checkpoint(tmp_path / "two")
+    run(pictures, tmp_path / "two", again, initial=unfinished)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
+    assert load_checkpoint(tmp_path / "two").config.training["before"] == first.config.training
+
+
+@pytest.fixture
+def taught(pictures, tmp_path):
+    """Options of a run that learns from a network of 60 steps, led away from one of 20."""
+    for name, steps in (("weaker", 20), ("better", 60)):
+        longer = dataclasses.replace(CONFIG, images=16 * steps, learning_rate=1e-2)
+        run(pictures, tmp_path / name, longer)
+    config = dataclasses.replace(CONFIG, images=16 * 60, guidance=2.0, learning_rate=1e-3)
+    networks = {
+        name: load_checkpoint(tmp_path / folder)
+        for name, folder in (("initial", "better"), ("better", "better"), ("weaker", "weaker"))
+    }
+    early = dataclasses.replace(networks["better"].config, min_noise_level=0.02)
+    networks["better"] = dataclasses.replace(networks["better"], config=early)
+    return {"config": config, **networks}
+
+
+def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
+    """Its loss falls below that of one which stays; without guidance there is nothing to learn."""
+    taught |= {"config": dataclasses.replace(taught["config"], images=16 * 400)}
+    losses = run(pictures, tmp_path / "student", **taught, report_every=10)
+    still = taught | {"config": dataclasses.replace(taught["config"], learning_rate=1e-9)}
+    unmoved = run(pictures, tmp_path / "still", **still, report_every=10)
+    assert sum(losses[20:]) < 0.6 * sum(unmoved[20:]), "the second half of the reports"
+    near = taught | {"config": dataclasses.replace(still["config"], guidance=1.01)}
+    assert sum(run(pictures, tmp_path / "near", **near, report_every=10)) < 1e-3 * sum(unmoved)
+
+    student = load_checkpoint(tmp_path / "student").config
+    assert student.runs == [taught["initial"].config.training, student.training]
+    assert student.training["settings"]["guidance"] == 2
+    assert student.min_noise_level == 0.02, "it says what its teacher says, and no more"
+
+
+def test_a_student_may_be_smaller_than_its_teacher(pictures, tmp_path, taught):
+    small = dataclasses.replace(taught["config"], multipliers=(1,), images=16 * 400)
+    small = dataclasses.replace(small, learning_rate=5e-3)
+    losses = run(pictures, tmp_path, **taught | {"config": small, "initial": None}, report_every=20)
+    assert sum(losses[-5:]) / 5 < 0.3 * losses[0]
+    student = load_checkpoint(tmp_path)
+    assert student.config.runs == [student.config.training], "it owes its weights to no other run"
+    sizes = [
+        sum(p.numel() for p in network.model.parameters())
+        for network in (student, taught["better"])
+    ]
+    assert sizes[0] < sizes[1]
+
+
+def test_a_taught_run_resumes_exactly_under_the_same_teacher_alone(pictures, tmp_path, taught):
+    run(pictures, tmp_path / "one", **taught, report_every=10)
+    run(pictures, tmp_path / "two", **taught, report_every=10, reports=2)
+    other = taught | {"weaker": taught["better"], "better": taught["weaker"]}
+    with pytest.raises(CheckpointError, match="another teacher"):
+        run(pictures, tmp_path / "two", **other)
+    run(pictures, tmp_path / "two", **taught, report_every=10)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("missing", ["config", "better", "weaker"])
+def test_a_teacher_that_lacks_a_part_is_refused(missing, pictures, tmp_path, taught):
+    neutral = {"config": CONFIG, "better": None, "weaker": None}
+    with pytest.raises(ValueError, match="give all three or none"):
+        run(pictures, tmp_path / "student", **taught | {missing: neutral[missing]})
+
+
+def test_a_run_can_start_from_a_narrower_network(pictures, tmp_path):
+    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
+    first = load_checkpoint(tmp_path / "first")
+    still = dataclasses.replace(CONFIG, learning_rate=1e-9, width=3 * CONFIG.width)
+    fresh = run(pictures, tmp_path / "fresh", still)
+    warm = run(pictures, tmp_path / "warm", still, initial=first)
+    assert sum(warm) < 0.9 * sum(fresh)
+    wide = load_checkpoint(tmp_path / "warm").config
+    assert wide.network.width == 3 * CONFIG.width
+    assert wide.runs == [first.config.training, wide.training]
+
+
+@pytest.mark.parametrize("change", [{"multipliers": (1,)}, {"width": 16}])
+def test_weights_of_another_shape_are_refused(change, pictures, tmp_path):
+    """But for a smaller width, which grows."""
+    wide = dataclasses.replace(CONFIG, width=32, multipliers=(1, 2))
+    run(pictures, tmp_path / "first", wide)
+    other = dataclasses.replace(wide, **change)
+    with pytest.raises(ValueError, match="another shape"):
+        run(pictures, tmp_path / "other", other, initial=load_checkpoint(tmp_path / "first"))
+
+
+@pytest.mark.parametrize("change", [{"seed": 5}, {"images": 320}, {"learning_rate": 1e-3}])
+def test_a_run_with_other_settings_is_refused(change, pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    before = (tmp_path / STATE_FILE).read_bytes()
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+    assert (tmp_path / STATE_FILE).read_bytes() == before
+
+
+def test_a_run_on_other_data_is_refused(pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    other = dataclasses.replace(pictures, images=255 - pictures.images)
+    with pytest.raises(CheckpointError, match="other settings or data"):
+        run(other, tmp_path)
+
+
+def test_a_damaged_state_is_refused(pictures, tmp_path):
+    run(pictures, tmp_path, reports=1)
+    state = tmp_path / STATE_FILE
+    whole = state.read_bytes()
+    state.write_bytes(whole.replace(b'"exp_avg.0"', b'"exp_avg.x"', 1))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        run(pictures, tmp_path)
+    state.write_bytes(whole[:-100])
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        run(pictures, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_inside_a_step_loses_nothing(number, pictures, tmp_path, monkeypatch):
+    """Ctrl-C between the update and the average of step 4, in the middle of a report."""
+    update = training.AveragedModel.update_parameters
+    before = signal.signal(number, signal.default_int_handler)  # Ctrl-C: ignored in the background
+
+    def interrupted(self, model):
+        if self.n_averaged == 4:
+            signal.raise_signal(number)
+        update(self, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.AveragedModel, "update_parameters", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(pictures, tmp_path / "net", report_every=10)
+    signal.signal(number, before)
+    assert load_checkpoint(tmp_path / "net").config.training["images"] == 5 * 16
+    run(pictures, tmp_path / "net")
+    run(pictures, tmp_path / "whole")
+    assert_close(weights(tmp_path / "net"), weights(tmp_path / "whole"), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("broken", ["loss", "weights"])
+def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
+    broken, pictures, tmp_path, monkeypatch
+):
+    run(pictures, tmp_path, reports=2)
+    good = (tmp_path / "model.safetensors").read_bytes()
+    if broken == "loss":
+        monkeypatch.setattr(
+            training, "m_dsm", lambda score, x0, t, **others: score(x0, t) * math.nan
+        )
+    else:
+        monkeypatch.setattr(training, "ema_update", lambda decay: poison)
+    with pytest.raises(ValueError, match="lower learning_rate"):
+        run(pictures, tmp_path)
+    assert (tmp_path / "model.safetensors").read_bytes() == good
+
+
+def poison(averaged, current, count):
+    for tensor in averaged:
+        tensor.fill_(math.nan)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": 0},
+        {"batch_size": 0},
+        {"batch_size": 1000},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"ema": 1.0},
+        {"label_dropout": 1.5},
+        {"log_noise_std": 0.0},
+        {"width": 17},
+        {"patch": 3},
+    ],
+)
+def test_settings_outside_their_range_raise(change, pictures, tmp_path):
+    with pytest.raises(ValueError, match=r"must|divisible|needs"):
+        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_pictures_that_are_not_square_are_refused(pictures, tmp_path):
+    wide = dataclasses.replace(pictures, images=pictures.images[..., :4])
+    with pytest.raises(ValueError, match="must be square, got 8×4"):
+        run(wide, tmp_path)
+
+
+def test_the_rate_rises_and_falls_on_a_half_cosine():
+    config = TrainingConfig(images=100_000, batch_size=100, warmup=10_000, learning_rate=1.0)
+    rates = [config.rate(step) for step in range(1001)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[100] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.1)))
+    assert rates[500] == pytest.approx(0.5)
+    assert rates[1000] == pytest.approx(0, abs=1e-9)
+    assert max(rates) == pytest.approx(rates[100], rel=0.01)
+
+
+@pytest.mark.parametrize(("steps", "decay"), [(40, 0.999), (400, 0.9)])
+def test_the_average_weighs_steps_as_it_says(steps, decay):
+    """Against the weight of each step, written out as a product."""
+    values = torch.randn(steps, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    model = torch.nn.Linear(3, 1, bias=False, dtype=torch.float64)
+    average = training.AveragedModel(model, multi_avg_fn=training.ema_update(decay))
+    for value in values:
+        model.weight.data[0] = value
+        average.update_parameters(model)
+    shares = [1.0, *(max(9 / (10 + n), 1 - decay) for n in range(1, steps))]
+    weight = [share * math.prod(1 - s for s in shares[k + 1 :]) for k, share in enumerate(shares)]
+    assert sum(weight) == pytest.approx(1)
+    assert weight[0] < 1e-6, "the start is forgotten, however short the run"
+    assert_close(average.module.weight.data[0], torch.tensor(weight, dtype=torch.float64) @ values)
+
+
+def test_bfloat16_trains_alike(pictures, tmp_path):
+    wide = run(pictures, tmp_path / "float32")
+    narrow = run(pictures, tmp_path / "bfloat16", bf16=True)
+    assert narrow == pytest.approx(wide, rel=0.02)
+    assert narrow != wide
+    assert {w.dtype for w in weights(tmp_path / "bfloat16").values()} == {torch.float32}
+
+
+WORKER = """
+import json, sys, torch
+from dale_demo.data import Dataset
+from dale_demo.training.distributed import leave
+from dale_demo.training.config import TrainingConfig
+from dale_demo.training.run import train
+
+stored, out, settings, last = torch.load(sys.argv[1]), *sys.argv[2:]
+data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
+run = train(data, out, TrainingConfig(**json.loads(settings)), report_every=1, cpu=True)
+for progress in run:
+    if progress.step == int(last):
+        break
+run.close()
+leave()
+"""
+
+
+@pytest.mark.parametrize("last", [2, 4])
+def test_two_processes_train_as_one(pictures: Dataset, tmp_path, two_processes, last):
+    """Where they stop before the end, one goes on."""
+    # Short steps: Adam divides rounding by rounding where a gradient is nearly 0.
+    config = dataclasses.replace(CONFIG, images=16 * 4, learning_rate=1e-3)
+    torch.save({"images": pictures.images, "labels": pictures.labels}, tmp_path / "data.pt")
+    settings = json.dumps(dataclasses.asdict(config))
+    two_processes(WORKER, tmp_path / "data.pt", tmp_path / "two", settings, last)
+    assert load_checkpoint(tmp_path / "two").config.training["images"] == 16 * last
+    assert (tmp_path / "two" / STATE_FILE).exists() == (last < 4)
+    if last < 4:
+        assert len(run(pictures, tmp_path / "two", config)) == 4 - last
+
+    one = run(pictures, tmp_path / "one", config)
+    two = load_checkpoint(tmp_path / "two").config.training["loss_curve"]
+    assert [loss for _, loss in two] == pytest.approx(one, abs=1e-4)
+    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
+    other = run(pictures, tmp_path / "other", dataclasses.replace(config, seed=5))
+    assert other != pytest.approx(one, abs=1e-2)

@@ -1,0 +1,8 @@
+"""The page Dale's law alone, at the root of its address."""
+
+import streamlit as st
+
+from dale_demo.ui.dales_law.page import page
+
+st.set_page_config(layout="wide")
+page()

@@ -1,0 +1,200 @@
+"""The page Dale's law in a real browser: it opens with a picture, trains live, and scrubs alone."""
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.ui.conftest import wait_idle
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+LAST = 60
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+LONG = "r-of-k-epochs=40"
+GIVEN = "eta-gd=0.01&eta-eg=1&eta-sign-constrained=0.01"
+
+
+@pytest.fixture(scope="session")
+def address(streamlit_server) -> str:
+    """Address of the page alone."""
+    return streamlit_server(HERE / "app.py")
+
+
+@pytest.fixture
+def opened(address, page: Page) -> Page:
+    return visit(page, address)
+
+
+def visit(page: Page, address: str) -> Page:
+    """Open the page and wait until the stored training has played."""
+    page.goto(address)
+    expect(player(page)).to_have_attribute("data-frame", str(LAST))
+    expect(player(page)).to_have_attribute("data-playing", "false")
+    wait_idle(page)
+    return page
+
+
+def player(page: Page) -> Locator:
+    return page.locator("section.player")
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_test_id("stMain").get_by_role("button", name=name, exact=True).click()
+
+
+def flips(page: Page) -> list[int]:
+    """The sign-flip counters: gradient descent, sign-constrained, exponentiated gradient."""
+    texts = player(page).get_by_test_id("flips").locator("b").all_inner_texts()
+    return [int(text.replace(",", "")) for text in texts]
+
+
+def below_the_line(page: Page) -> list[int]:
+    """Height in pixels of the inhibitory bars of each rule."""
+    bars = player(page).locator("svg.law path[fill='#2E86FF']")
+    return bars.evaluate_all("all => all.map(e => Math.round(e.getBBox().height))")
+
+
+def frames(page: Page) -> int:
+    return int(player(page).get_attribute("data-frames") or 0)
+
+
+def test_opens_with_a_picture(opened):
+    descent, held, eg = flips(opened)
+    assert descent > 1000
+    assert held == eg == 0
+    gd_below, held_below, eg_below = below_the_line(opened)
+    assert gd_below > 10
+    assert held_below == eg_below == 0
+    expect(opened.get_by_text("Stored training, 600 updates")).to_be_visible()
+
+
+def test_scrubbing_counts_flips_and_asks_no_server(address, page):
+    sent: list[object] = []
+    page.on(
+        "websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message))
+    )
+    visit(page, address)
+    end, messages = flips(page), len(sent)
+    assert messages, "the page talks to its server by this socket"
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(player(page)).to_have_attribute("data-frame", "0")
+    assert flips(page) == [0, 0, 0]
+    assert below_the_line(page) == [0, 0, 0]
+    counted = []
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        counted.append(flips(page)[0])
+    assert counted == sorted(counted)
+    page.keyboard.press("End")
+    assert flips(page) == end
+    page.wait_for_timeout(500)
+    assert len(sent) == messages
+
+
+def test_a_run_adds_frames_and_ends_with_its_result(address, page):
+    visit(
+        page, f"{address}/?r-of-k-inputs=500&r-of-k-epochs=40&{GIVEN}".replace("gd=0.01", "gd=0.1")
+    )
+    press(page, "Run")
+    expect(page.get_by_text("In training on")).to_be_visible()
+    seen = {frames(page)}
+    while page.get_by_text("Trained in").count() == 0:
+        page.wait_for_timeout(100)
+        seen.add(frames(page))
+    assert len(seen) > 3, "it grows before the eyes"
+    expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
+    expect(player(page)).to_have_attribute("data-frame", str(LAST))
+    expect(page.get_by_text("η = 1, given")).to_be_visible()
+    expect(page.get_by_test_id("stProgress")).to_have_count(0)
+    expect(page.locator(".st-key-halt")).to_have_count(0)
+    assert flips(page)[0] > 0 == flips(page)[2]
+
+
+def test_a_search_shows_its_trials(address, page):
+    visit(page, f"{address}/?r-of-k-inputs=200&rules=EG")
+    press(page, "Run")
+    expect(page.get_by_text("on validation examples:")).to_be_visible()
+    expect(page.get_by_test_id("stProgress")).to_contain_text("Searching the learning rate")
+    press(page, "Stop")
+    expect(page.locator(".st-key-halt")).to_have_count(0)
+    expect(page.get_by_text("Stored training, 600 updates")).to_be_visible()
+
+
+def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, page):
+    visit(page, f"{address}/?{LONG}&{GIVEN}")
+    press(page, "Run")
+    expect(page.get_by_text("In training on")).to_be_visible()
+    seed = page.get_by_test_id("stSidebar").get_by_role("spinbutton", name="Seed")
+    seed.fill("1")
+    seed.press("Enter")
+    page.wait_for_function("location.search.includes('draw=1')")
+    before = frames(page)
+    expect(player(page)).not_to_have_attribute("data-frames", str(before))
+    expect(page.get_by_text("In training on")).to_be_visible()
+    press(page, "Stop")
+    account = page.get_by_text("stopped at update").locator("..")
+    expect(account).to_be_visible()
+    expect(page.locator(".st-key-halt")).to_have_count(0)
+    reached, planned = re.search(r"at update ([\d,]+) of ([\d,]+)", account.inner_text()).groups()
+    end = 1 + round(LAST * int(reached.replace(",", "")) / int(planned.replace(",", "")))
+    assert before <= end < LAST + 1
+    # What the page tells of the run is what the player has of it, and nothing is added later.
+    expect(player(page)).to_have_attribute("data-frames", str(end))
+    page.wait_for_timeout(1000)
+    assert frames(page) == end
+
+
+def test_who_looks_back_during_a_run_is_left_there(address, page):
+    visit(page, f"{address}/?{LONG}&{GIVEN}")
+    press(page, "Run")
+    expect(page.get_by_text("In training on")).to_be_visible()
+    expect(player(page)).not_to_have_attribute("data-frames", "1")
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(player(page)).not_to_have_attribute("data-frames", str(frames(page)))
+    expect(player(page)).to_have_attribute("data-frame", "0")
+    press(page, "Stop")
+    expect(page.get_by_text("stopped at update")).to_be_visible()
+
+
+def test_the_overlay_draws_one_more_curve(opened):
+    curves = player(opened).locator("svg.law path[stroke-width='2']")
+    count = curves.count()
+    player(opened).get_by_role("button", name="Overlay of Song").click()
+    expect(curves).to_have_count(count + 6)
+    player(opened).get_by_role("button", name="Overlay of Song").click()
+    expect(curves).to_have_count(count)
+
+
+def test_panels_draw_their_figures_when_opened(opened):
+    for number, title in enumerate(("Q–Q plot", "The whole curve", "Every trial"), 1):
+        opened.get_by_text(title).click()
+        expect(opened.get_by_test_id("stPlotlyChart")).to_have_count(number)
+        wait_idle(opened)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone(address, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 400, "height": 850})
+    visit(page, address)
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    boxes = [box.bounding_box() for box in player(page).locator(".rule").all()]
+    assert all(box["width"] > 300 for box in boxes), "one below the other"
+
+
+def test_the_navigation_leads_there_and_back(streamlit_server, page):
+    """From the page Sample, which stays the first."""
+    page.goto(streamlit_server(HERE.parents[2] / "app.py"))
+    expect(page.get_by_test_id("player-state")).to_be_visible()
+    page.get_by_role("link", name="Dale’s law").click()
+    expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
+    page.wait_for_function("location.pathname === '/dale'")
+    page.get_by_role("link", name="Sample").click()
+    expect(page.get_by_test_id("player-state")).to_be_visible()

@@ -1,0 +1,252 @@
+"""The page Dale's law without a browser: what opens, what a run leaves, what mistakes do."""
+
+import math
+from contextlib import ExitStack
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dale_demo.ui.dales_law import page as dales_law
+from dale_demo.ui.dales_law import run as learning_run
+from dale_demo.ui.dales_law.page import Learning
+from dale_demo.ui.dales_law.record import SHARES
+from dale_demo.ui.dales_law.settings import RULES, TASKS, default_choice
+from dale_demo.ui.sample import live
+from dale_demo.ui.shared import networks as resources
+
+PAGE = Path(__file__).with_name("app.py")
+QUICK = {"r-of-k-inputs": "200", "r-of-k-epochs": "5", "eta-gd": "0.1", "eta-eg": "0.5"}
+RATES = {"gd": 0.1, "eg": 0.5, "sign-constrained": 0.1}
+
+
+@pytest.fixture
+def app(monkeypatch) -> AppTest:
+    """The page before its first run."""
+    monkeypatch.setattr(dales_law, "HEAD_START", 0)
+    return AppTest.from_file(str(PAGE), default_timeout=60)
+
+
+def learning(app: AppTest) -> Learning:
+    return app.session_state["learning"]
+
+
+def opened(app: AppTest, **query: str) -> AppTest:
+    app.query_params.update(query)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def started(app: AppTest, **query: str) -> AppTest:
+    """Open the page with a quick task and press Run."""
+    opened(app, **QUICK, **{"eta-sign-constrained": "0.1"} | query)
+    app.button(key="run").click().run()
+    assert not app.exception
+    return app
+
+
+def test_opens_with_the_stored_training_and_trains_nothing(app, monkeypatch):
+    monkeypatch.setattr(learning_run, "Training", lambda *_: pytest.fail("trained on load"))
+    opened(app)
+    assert not app.warning
+    assert learning(app).run == "stored"
+    assert any("Stored training, 600 updates" in caption.value for caption in app.caption)
+    assert not any("Press **Run**" in caption.value for caption in app.caption)
+    assert app.selectbox(key="task").value == "r-of-k"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_widget_has_one_sentence_of_help(app, task):
+    opened(app, task=task)
+    widgets = [
+        *app.sidebar.selectbox,
+        *app.sidebar.select_slider,
+        *app.sidebar.number_input,
+        *app.sidebar.get("button_group"),
+    ]
+    assert len(widgets) == 1 + len(TASKS[task][1]) + 1 + 1 + len(RULES)
+    for widget in widgets:
+        assert widget.help.endswith("."), widget.key
+        assert ". " not in widget.help, widget.key
+
+
+def test_no_key_is_that_of_a_widget_of_the_page_sample(app):
+    """Both pages live in one session."""
+    sample = AppTest.from_file(str(PAGE.parents[2] / "app.py"), default_timeout=60).run()
+    kinds = ("button", "selectbox", "slider", "select_slider", "number_input", "toggle")
+
+    def keys(page: AppTest) -> set[str]:
+        widgets = [w for kind in kinds for w in getattr(page, kind)]
+        return {w.key for w in [*widgets, *page.get("button_group")]}
+
+    theirs = keys(sample)
+    assert {"sampler", "seed"} <= theirs
+    for task in TASKS:
+        assert not keys(opened(app, task=task)) & theirs
+
+
+def test_the_address_restores_the_settings(app):
+    opened(app, task="correlated", rules="EG", draw="7", **{"correlated-start": "normal"})
+    assert app.selectbox(key="task").value == "correlated"
+    assert app.selectbox(key="correlated-start").value == "normal"
+    choice = learning(app).choice
+    assert (choice.task, choice.seed, choice.rates) == ("correlated", 7, {"eg": None})
+    assert choice.sizes["start"] == "normal"
+    assert any("Press **Run**" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("task", "xor"),
+        ("r-of-k-inputs", "17"),
+        ("r-of-k-inputs", "many"),
+        ("r-of-k-relevant", "0"),
+        ("r-of-k-relevant", "nan"),
+        ("r-of-k-epochs", "1e9"),
+        ("rules", "hebb"),
+        ("draw", "-1"),
+        ("eta-eg", "-2"),
+        ("eta-eg", "inf"),
+        ("eta-gd", "fast"),
+        ("pruned", "2"),
+    ],
+)
+def test_a_bad_address_falls_back_to_the_default(app, name, bad):
+    opened(app, **{name: bad})
+    assert not app.warning
+    assert learning(app).choice == default_choice()
+
+
+def test_more_relevant_inputs_than_inputs_is_one_sentence(app):
+    opened(app, **QUICK, **{"r-of-k-relevant": "300"})
+    (warning,) = app.warning
+    assert "relevant must be at most inputs (200), got 300" in warning.value
+    app.button(key="run").click().run()
+    assert not app.exception
+    assert learning(app).run == "stored"
+    assert learning(app).training is None
+    app.number_input(key="r-of-k-relevant").set_value(10).run()
+    assert not [w for w in app.warning if "at most" in w.value and "300" not in w.value]
+
+
+def test_no_rule_is_one_sentence(app):
+    opened(app)
+    app.get("button_group")[0].set_value([]).run()
+    assert not app.exception
+    assert "choose at least one" in app.warning[0].value
+
+
+def test_a_run_ends_with_a_result(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    started(app, draw="3")
+    shown = learning(app).record
+    assert learning(app).training is None
+    assert not shown.stopped
+    assert shown.task == {"name": "r-of-k", "inputs": 200, "relevant": 20, "epochs": 5, "seed": 3}
+    assert {name: rule.learning_rate for name, rule in shown.rules.items()} == RATES
+    assert shown.rules["gd"].frames.flips[-1] > 0 == shown.rules["eg"].frames.flips[-1]
+    assert any("Trained in" in c.value and "seed 3" in c.value for c in app.caption)
+    assert not any("Press **Run**" in caption.value for caption in app.caption)
+    assert len(resources.LINE) == 0
+
+
+def test_rates_that_are_left_open_are_searched(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    opened(app, rules="EG", **{"r-of-k-inputs": "200", "r-of-k-epochs": "5"})
+    app.button(key="run").click().run()
+    (rule,) = learning(app).record.rules.values()
+    assert rule.searched
+    assert rule.learning_rate in rule.trials[:, 0]
+
+
+def test_a_run_goes_on_over_clicks_elsewhere_until_stop(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", 0)
+    started(app)
+    frames = [len(learning(app).training.record)]
+    for seed in (1, 2, 3):
+        app.number_input(key="draw").set_value(seed).run()
+        frames.append(len(learning(app).training.record))
+    assert frames == [1, 2, 3, 4]
+    assert learning(app).training.choice.seed == 0, "settings are for the next run"
+    assert any("In training on" in caption.value for caption in app.caption)
+    app.button(key="halt").click().run()
+    assert not app.exception
+    assert learning(app).training is None
+    assert len(learning(app).record) == 4
+    assert any("stopped at update" in caption.value for caption in app.caption)
+    assert any("Press **Run**" in caption.value for caption in app.caption)
+    assert "halt" not in {button.key for button in app.button}
+
+
+def test_stop_during_the_search_keeps_what_was_shown(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", 0)
+    opened(app, **{"r-of-k-inputs": "200", "r-of-k-epochs": "5"})
+    app.button(key="run").click().run()
+    assert learning(app).training.record is None
+    app.button(key="halt").click().run()
+    assert learning(app).training is None
+    assert learning(app).run == "stored"
+    assert not app.exception
+
+
+def test_a_rate_that_diverges_is_one_sentence(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    opened(app, task="sparse", rules="GD", **{"eta-gd": "1000", "sparse-trials": "500"})
+    app.button(key="run").click().run()
+    assert not app.exception
+    assert "diverged" in app.warning[0].value
+    assert learning(app).run == "stored"
+    assert learning(app).training is None
+
+
+def test_a_visitor_waits_for_a_place(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    with ExitStack() as others:
+        for _ in range(resources.PLACES):
+            others.enter_context(resources.LINE.visit())
+        waited = []
+        clock = SimpleNamespace(sleep=lambda s: (waited.append(s), others.close()))
+        monkeypatch.setattr(live, "time", clock)
+        started(app)
+    assert waited == [live.POLL_SECONDS]
+    assert learning(app).run != "stored"
+
+
+@pytest.mark.parametrize("task", [name for name in TASKS if name != "r-of-k"])
+def test_every_task_runs_and_is_told(app, monkeypatch, task):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    sizes = {
+        "sparse": {"inputs": "100", "trials": "500"},
+        "dense": {"inputs": "20", "trials": "500"},
+        "correlated": {"inputs": "1000", "examples": "20", "epochs": "100", "start": "normal"},
+        "digits": {"hidden": "20", "epochs": "2"},
+    }[task]
+    rates = {"eta-gd": "0.002", "eta-eg": "0.01", "eta-sign-constrained": "0.002"}
+    opened(app, task=task, **rates, **{f"{task}-{k}": v for k, v in sizes.items()})
+    app.button(key="run").click().run()
+    assert not app.exception
+    assert not app.warning
+    assert learning(app).record.task["name"] == task
+    assert len(app.metric) == 3
+
+
+def test_an_example_of_the_limits_sets_the_sidebar(app):
+    opened(app)
+    app.button(key="try-correlated").click().run()
+    assert app.selectbox(key="task").value == "correlated"
+    assert app.selectbox(key="correlated-start").value == "normal"
+    app.button(key="try-dense").click().run()
+    assert app.selectbox(key="task").value == "dense"
+    assert not app.exception
+
+
+def test_pruning_tells_what_the_record_says(app):
+    opened(app)
+    end = learning(app).record.rules["gd"].end
+    for share in (0.5, 0.9):
+        app.select_slider(key="pruned").set_value(share).run()
+        expected = f"{end.pruned[SHARES.index(share)]:.1%}".replace(".0%", "%")
+        assert app.metric[0].value == expected

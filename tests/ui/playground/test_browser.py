@@ -1,0 +1,273 @@
+"""The page Playground in a real browser: it plays, counts, draws exact laws, and is painted on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from dale_demo.process import GeometricBrownianMotion
+from dale_demo.score import LogNormalMixtureScore
+from dale_demo.toy import SHAPES, SIDE
+from dale_demo.ui.playground.player import LINEAR_WINDOW
+from dale_demo.ui.playground.settings import PAINTED, decode
+from dale_demo.ui.shared.assets import asset
+from tests.ui.conftest import wait_idle
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
+QUICK = "play-steps=6"
+COLOURED = """(canvas, rgb) => {
+    const {width, height} = canvas;
+    const all = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+    const places = [];
+    for (let i = 0; i < all.length; i += 4)
+        if (rgb.every((v, c) => Math.abs(all[i + c] - v) < 24) && all[i + 3] > 150)
+            places.push([(i / 4 % width) / width, 1 - Math.floor(i / 4 / width) / height]);
+    return places;
+}"""
+PINK, BLUE = [204, 121, 167], [46, 134, 255]
+
+
+@pytest.fixture(scope="session")
+def address(streamlit_server) -> str:
+    """Address of the page alone."""
+    return streamlit_server(HERE / "app.py")
+
+
+def visit(page: Page, address: str, query: str = QUICK) -> Page:
+    """Open the page and wait until the run has played and the table is full."""
+    page.goto(f"{address}/?{query}")
+    expect(player(page)).to_have_attribute("data-playing", "false")
+    wait_idle(page)
+    return page
+
+
+def player(page: Page) -> Locator:
+    return page.locator("section.player:not(.easel)")
+
+
+def count(page: Page, what: str, side: str) -> int:
+    text = page.get_by_test_id(f"{what}-{side}").locator("b").inner_text()
+    return int(text.replace(",", ""))
+
+
+def places(page: Page, side: str, rgb: list[int]) -> np.ndarray:
+    """Where a canvas has a colour, from 0 to 1 along both sides [N, 2]."""
+    found = page.get_by_test_id(f"particles-{side}").evaluate(COLOURED, rgb)
+    return np.array(found).reshape(-1, 2)
+
+
+def toggle(page: Page, name: str) -> None:
+    player(page).get_by_role("button", name=name, exact=True).click()
+
+
+def test_opens_with_particles_that_cross_and_particles_that_do_not(address, page):
+    visit(page, address)
+    assert count(page, "crossed", "left") == count(page, "beyond", "left") == 0
+    assert count(page, "crossed", "right") > 300
+    toggle(page, "Data points")
+    low, high = LINEAR_WINDOW
+    zero = -low / (high - low)
+    assert len(places(page, "left", BLUE)) == 0
+    assert (places(page, "left", PINK) > zero).all()
+    blue = places(page, "right", BLUE)
+    assert (blue < zero).any(1).mean() > 0.5, "lit and beyond"
+    assert len(places(page, "right", PINK)) > 100
+    table = page.get_by_role("table").first
+    expect(table).to_contain_text(f"{count(page, 'crossed', 'right')}")
+
+
+def test_scrubbing_counts_crossings_and_asks_no_server(address, page):
+    sent: list[object] = []
+    page.on(
+        "websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message))
+    )
+    visit(page, address)
+    end, messages = count(page, "crossed", "right"), len(sent)
+    assert messages, "the page talks to its server by this socket"
+    player(page).focus()
+    page.keyboard.press("Home")
+    counted = [count(page, "crossed", "right")]
+    for _ in range(6):
+        page.keyboard.press("ArrowRight")
+        counted.append(count(page, "crossed", "right"))
+    assert counted[0] == 0
+    assert counted == sorted(counted)
+    assert counted[-1] == end
+    expect(player(page)).to_have_attribute("data-frame", "102")
+    expect(player(page).locator(".readout")).to_contain_text("Step 6 of 6 · t = 0 ")
+    page.wait_for_timeout(500)
+    assert len(sent) == messages
+
+
+def test_between_two_steps_a_particle_is_on_its_way(address, page):
+    visit(page, address)
+    player(page).focus()
+    page.keyboard.press("Home")
+    page.get_by_test_id("player-scrubber").focus()
+    start = places(page, "left", PINK).tolist()
+    page.get_by_test_id("player-scrubber").fill("8")
+    expect(player(page).locator(".readout")).to_contain_text("Step 0 of 6")
+    between = places(page, "left", PINK).tolist()
+    page.get_by_test_id("player-scrubber").fill("17")
+    expect(player(page).locator(".readout")).to_contain_text("Step 1 of 6")
+    assert start != between != places(page, "left", PINK).tolist()
+
+
+def test_layers_and_axes_are_switched_without_moving_the_film(address, page):
+    visit(page, address)
+    frame = player(page).get_attribute("data-frame")
+    for name in ("Log axes", "Data points", "Contours of the density"):
+        before = page.get_by_test_id("particles-left").evaluate("c => c.toDataURL()")
+        toggle(page, name)
+        assert page.get_by_test_id("particles-left").evaluate("c => c.toDataURL()") != before, name
+    expect(player(page).locator(".beyond")).to_have_count(0)
+    toggle(page, "Hyvärinen score field")
+    hyvarinen = page.get_by_test_id("particles-left").evaluate("c => c.toDataURL()")
+    toggle(page, "Stein score field")
+    assert page.get_by_test_id("particles-left").evaluate("c => c.toDataURL()") != hyvarinen
+    pressed = player(page).locator("button[aria-pressed=true]")
+    expect(pressed).to_have_text(["log axes", "Stein score"])
+    assert player(page).get_attribute("data-frame") == frame
+
+
+def test_on_log_axes_what_has_crossed_has_no_place(address, page):
+    visit(page, address, "play-steps=3&play-noise=3")
+    toggle(page, "Log axes")
+    lit = count(page, "crossed", "right")
+    assert lit > count(page, "beyond", "right") > 0
+    log_blue = len(places(page, "right", BLUE))
+    toggle(page, "Log axes")
+    assert len(places(page, "right", BLUE)) > log_blue
+
+
+def test_a_change_of_settings_plays_anew_and_keeps_the_layers(address, page):
+    visit(page, address)
+    toggle(page, "Log axes")
+    steps = page.get_by_test_id("stSidebar").get_by_role("slider", name="Steps")
+    steps.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("location.search.includes('play-steps=8')")
+    expect(player(page).locator(".readout")).to_contain_text("Step 8 of 8")
+    expect(player(page).locator("button[aria-pressed=true]").first).to_have_text("log axes")
+
+
+def test_painting_by_mouse_becomes_the_data_and_the_address(address, page):
+    visit(page, address, f"{QUICK}&play-data={PAINTED}")
+    easel = page.get_by_test_id("easel")
+    page.get_by_role("button", name="Clear").click()
+    expect(easel.locator("circle")).to_have_count(0)
+    box = easel.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=30)
+    page.mouse.up()
+    page.wait_for_function("location.search.includes('play-points=')")
+    wait_idle(page)
+    code = page.evaluate("new URLSearchParams(location.search).get('play-points')")
+    points = decode(code)
+    assert 5 < len(points) < 15
+    np.testing.assert_allclose(points[:, 1], SIDE / 2, atol=0.03)
+    assert points[0, 0] == pytest.approx(SIDE / 4, abs=0.03)
+    assert points[-1, 0] == pytest.approx(SIDE / 2, abs=0.12)
+    expect(page.get_by_test_id("easel-count")).to_contain_text(f"{len(points)} of at most")
+    page.get_by_role("button", name="Undo").click()
+    expect(easel.locator("circle")).to_have_count(0)
+
+
+def test_painting_by_touch(address, browser: Browser):
+    context = browser.new_context(viewport={"width": 400, "height": 850}, has_touch=True)
+    page = visit(context.new_page(), address, f"{QUICK}&play-data={PAINTED}")
+    page.get_by_role("button", name="Clear").tap()
+    page.get_by_test_id("easel").tap(position={"x": 80, "y": 80})
+    page.wait_for_function("location.search.includes('play-points=')")
+    code = page.evaluate("new URLSearchParams(location.search).get('play-points')")
+    assert len(decode(code)) == 1
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone(address, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 400, "height": 850})
+    visit(page, address, f"{QUICK}&play-data={PAINTED}")
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    boxes = [page.get_by_test_id(f"particles-{s}").bounding_box() for s in ("left", "right")]
+    assert all(box["width"] > 300 for box in boxes), "one below the other"
+
+
+def test_the_navigation_leads_there(streamlit_server, page):
+    page.goto(streamlit_server(HERE.parents[2] / "app.py"))
+    expect(page.get_by_test_id("player-state")).to_be_visible()
+    page.get_by_role("link", name="Playground").click()
+    expect(page.get_by_test_id("particles-right")).to_be_visible()
+    page.wait_for_function("location.pathname === '/playground'")
+    page.get_by_role("link", name="Sample").click()
+    expect(page.get_by_test_id("player-state")).to_be_visible()
+
+
+# What toy_law.js computes, against the library
+
+
+@pytest.fixture
+def law(page: Page) -> Page:
+    """A blank page that knows toy_law.js."""
+    page.goto("about:blank")
+    page.add_script_tag(content=asset("toy_law.js"))
+    return page
+
+
+@pytest.mark.parametrize("t", [0.0, 0.01, 0.3, 1.0])
+def test_the_drawn_density_and_score_are_the_exact_ones(law, t):
+    data, sigma = SHAPES["moons"](), 1.5
+    exact = LogNormalMixtureScore(
+        GeometricBrownianMotion.median_preserving(sigma),
+        data.log_means,
+        torch.tensor(data.log_std),
+    )
+    ys = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    x = torch.stack(torch.meshgrid(ys, ys, indexing="xy"), 2).reshape(-1, 2).exp()
+    times = torch.full((len(x),), t, dtype=torch.float64)
+    given = [ys.tolist(), data.log_means.flatten().tolist(), data.log_std**2 + sigma**2 * t]
+    density = law.evaluate("given => Array.from(densityOn(...given))", given)
+    expected = exact.log_density(x, times).exp() * x.prod(1)
+    np.testing.assert_allclose(density, expected, rtol=1e-6, atol=1e-9)
+    field = law.evaluate(
+        "([points, means, v]) => points.map(([a, b]) => hyvarinenAt(a, b, means, v))",
+        [x.log().tolist(), *given[1:]],
+    )
+    np.testing.assert_allclose(field, exact(x, times), rtol=1e-6, atol=1e-6)
+
+
+def test_contours_of_a_normal_law_are_circles_that_hold_their_share(law):
+    variance, size, reach = 0.25, 120, 2.5
+    width = 2 * reach / size
+    ys = [-reach + (i + 0.5) * width for i in range(size)]
+    shares = [0.5, 0.8, 0.95]
+    levels, circles = law.evaluate(
+        """([ys, v, cell, shares]) => {
+            const density = densityOn(ys, [0, 0], v);
+            const levels = levelsOf(density, cell, shares);
+            return [levels, levels.map((level) => contour(density, ys.length, level))];
+        }""",
+        [ys, variance, width**2, shares],
+    )
+    peak = 1 / (2 * np.pi * variance)
+    np.testing.assert_allclose(levels, [peak * (1 - share) for share in shares], rtol=0.03)
+    for share, segments in zip(shares, circles, strict=True):
+        ends = np.array(segments).reshape(-1, 2) * width + ys[0]
+        radius = np.sqrt(-2 * variance * np.log(1 - share))
+        np.testing.assert_allclose(np.hypot(*ends.T), radius, rtol=0.03)
+        lengths = np.hypot(*(ends[::2] - ends[1::2]).T)
+        assert lengths.sum() == pytest.approx(2 * np.pi * radius, rel=0.03), "closed, drawn once"
+
+
+def test_a_law_that_leaves_the_grid_has_no_contour_for_it(law):
+    levels = law.evaluate("levelsOf(Float64Array.of(0.3, 0.3), 1, [0.5, 0.95])")
+    assert levels == [0.3, None]

@@ -1,0 +1,79 @@
+"""What the particle player sends over can be read back, and is small."""
+
+import json
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dale_demo.toy import SHAPES, Paths, ToySettings, walk
+from dale_demo.ui.playground.player import REACH, Flocks, first_crossing, pack, quantise
+
+
+def flocks(steps: int = 6, particles: int = 50, right: str = "unconstrained") -> Flocks:
+    data = SHAPES["rings"]()
+    settings = ToySettings(steps=steps, particles=particles)
+    names = ("dale-langevin", right)
+    left, other = (walk(data, name, settings) for name in names)
+    return Flocks(names, (left, other), data, np.ones((3, 2)), settings.noise_level)
+
+
+def unpack(blob: bytes) -> tuple[dict, np.ndarray]:
+    """Read the blob as particle_player.js does; positions [sampler, frame, particle, axis]."""
+    (length,) = struct.unpack_from("<I", blob)
+    header = json.loads(blob[4 : 4 + length])
+    packed = np.frombuffer(blob[4 + length :], "<i2").astype(float)
+    reach = header["reach"]
+    y = -reach + (np.abs(packed) - 1) / 32766 * 2 * reach
+    shape = (len(header["samplers"]), len(header["times"]), header["count"], 2)
+    return header, (np.sign(packed) * np.exp(y)).reshape(shape)
+
+
+def test_positions_come_back_to_a_thousandth_with_their_signs():
+    made = flocks()
+    _, x = unpack(pack(made))
+    for read, run in zip(x, made.paths, strict=True):
+        held = np.sign(run.x) * np.exp(np.log(np.abs(run.x)).clip(-REACH, REACH))
+        np.testing.assert_allclose(read, held, rtol=5e-4)
+    assert (x[0] > 0).all()
+    assert (x[1] < 0).any()
+
+
+def test_extremes_are_held_not_wrapped():
+    packed = quantise(np.array([1e-300, -1e-300, 1e300, -1e300, 1.0]))
+    assert packed.tolist() == [1, -1, 32767, -32767, 1 + 16383]
+
+
+def test_the_header_tells_frames_kernels_and_crossings():
+    made = flocks()
+    header, _ = unpack(pack(made))
+    assert [s["name"] for s in header["samplers"]] == ["dale-langevin", "unconstrained"]
+    assert header["steps"] == list(range(7))
+    assert header["times"] == made.paths[0].times.tolist()
+    np.testing.assert_allclose(np.reshape(header["means"], (-1, 2)), made.data.log_means, atol=1e-4)
+    assert header["spread"] == made.data.log_std
+    assert set(header["first"][0]) == {7}, "nobody crosses"
+    crossed = sum(frame < 7 for frame in header["first"][1])
+    assert crossed == made.paths[1].crossed > 0
+
+
+def test_first_crossing_is_the_first_frame():
+    crossings = np.array([[0, 0, 0], [0, 1, 0], [2, 1, 0]])
+    paths = Paths(np.arange(3), np.linspace(1, 0, 3), np.ones((3, 3, 2)), crossings, 3)
+    assert first_crossing(paths).tolist() == [2, 1, 3]
+
+
+def test_identity_follows_the_run():
+    made = flocks()
+    ids = [
+        unpack(pack(f))[0]["id"]
+        for f in (made, flocks(), flocks(right="bridge"), replace(made, sigma=2.0))
+    ]
+    assert ids[0] == ids[1]
+    assert len(set(ids)) == 3
+
+
+@pytest.mark.parametrize(("steps", "most"), [(25, 250_000), (100, 850_000)])
+def test_a_thousand_particles_are_small(steps, most):
+    assert len(pack(flocks(steps, 1000, "bridge"))) < most

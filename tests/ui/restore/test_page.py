@@ -1,0 +1,146 @@
+"""The page Noise and restore without a browser: what opens, what changes it, what mistakes do."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dale_demo import restoration
+from dale_demo.ui.restore import page as restore
+from dale_demo.ui.restore import pixel_canvas as canvas
+from dale_demo.ui.restore import stored_run as restore_opening
+from dale_demo.ui.restore.settings import DRAWN, UPLOADED
+from dale_demo.ui.restore.story import verdict
+
+PAGE = Path(__file__).with_name("app.py")
+QUICK = {"walk": "2", "draws": "2"}
+
+
+@pytest.fixture
+def app(monkeypatch) -> AppTest:
+    """The page before its first run."""
+    monkeypatch.setattr(restore, "HEAD_START", 0)
+    return AppTest.from_file(str(PAGE), default_timeout=120)
+
+
+def opened(app: AppTest, **query: str) -> AppTest:
+    app.query_params.update(query)
+    app.run()
+    assert not app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    return "\n".join(element.value for element in [*app.markdown, *app.caption])
+
+
+def test_opens_with_the_stored_results_and_asks_no_network(app, monkeypatch):
+    monkeypatch.setattr(restore, "network", lambda _: pytest.fail("asked on load"))
+    opened(app)
+    assert not app.warning
+    assert "Press **Fill**" not in said(app)
+    assert "| one Tweedie step | 1 |" in said(app)
+
+
+def test_another_level_is_restored_at_once(app):
+    opened(app, level="0.3", noise="4", **QUICK)
+    assert "s(t) = 0.3" in said(app)
+    assert "seed 4" in said(app)
+    (_, restored) = app.session_state["restoration"].restored
+    assert restored.draws.shape == (1, 2, 1, 28, 28)
+
+
+@pytest.mark.parametrize(("name", "taught"), [("mnist", False), ("kmnist", True)])
+def test_a_network_that_had_a_teacher_says_that_it_gives_no_mean(app, name, taught):
+    assert ("a teacher" in said(opened(app, restorer=name, **QUICK))) == taught
+
+
+def test_the_page_calls_multiplicative_noise_harmless_to_signs_only(app):
+    opened(app, level="2.0", **QUICK)
+    crossed = int(re.search(r"pushes (\d+) of 784", said(app))[1])
+    assert crossed > 100
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("picture", "ten"),
+        ("level", "0.77"),
+        ("level", "nan"),
+        ("noise", "-1"),
+        ("drawer", "multistep"),
+        ("walk", "0"),
+        ("draws", "99"),
+        ("hole", "everything"),
+        ("answers", "many"),
+    ],
+)
+def test_a_bad_address_falls_back_to_the_default(app, monkeypatch, name, bad):
+    monkeypatch.setattr(restore, "network", lambda _: pytest.fail("not the default"))
+    opened(app, **{name: bad})
+    assert not app.warning
+
+
+def test_every_widget_has_one_sentence_of_help(app):
+    opened(app)
+    sidebar = app.sidebar
+    widgets = [*sidebar.selectbox, *sidebar.select_slider, *sidebar.number_input]
+    assert len(widgets) == 9
+    for widget in widgets:
+        assert widget.help.endswith("."), widget.key
+        assert ". " not in widget.help, widget.key
+
+
+@pytest.mark.parametrize("own", [DRAWN, UPLOADED])
+def test_without_a_picture_of_ones_own_there_is_nothing_to_show_yet(app, own):
+    opened(app, picture=own)
+    assert not app.warning
+    assert "Signal to noise" not in said(app)
+
+
+def test_fill_gives_as_many_answers_as_asked(app, monkeypatch):
+    monkeypatch.setattr(restore_opening, "FILL_STEPS", 2)
+    opened(app, hole="middle", answers="2")
+    assert "Press **Fill**" in said(app)
+    app.button(key="fill").click().run()
+    assert not app.exception
+    assert "Press **Fill**" not in said(app)
+    _, shown, hole, answers = app.session_state["restoration"].filled
+    assert answers.shape == (2, 1, 28, 28)
+    np.testing.assert_allclose(answers[0, 0][~hole], shown[~hole] / 255, atol=1e-6)
+
+
+def test_the_stored_results_are_those_of_the_bundled_network():
+    """Made anew they are the same: `python -m dale_demo.ui.restore_opening` if it changed."""
+    stored, answers = restore_opening.stored()
+    made, filled = restore_opening.make()
+    np.testing.assert_allclose(stored.noised, made.noised, rtol=1e-4)
+    for name in ("tweedie", "flow", "draws"):
+        assert np.abs(getattr(stored, name) - getattr(made, name)).mean() < 0.01, name
+    assert np.abs(answers - filled).mean() < 0.01
+
+
+def test_a_classical_filter_that_wins_is_named():
+    means = {way: np.array([10.0, 0.5]) for way in restore.story.WAYS}
+    means["Lee"] = np.array([12.0, 0.5])
+    assert verdict(means).startswith("**Here a classical filter wins**: Lee’s filter, 2.0 dB")
+    means["one draw"] = np.array([13.0, 0.5])
+    assert "one draw" in verdict(means)
+
+
+@pytest.mark.parametrize(
+    "painted",
+    [None, 3, {}, {"id": "a"}, {"id": "b", "ink": "00" * 4}, {"id": "a", "ink": "zz" * 4},
+     {"id": "a", "ink": "00" * 5}, {"id": "a", "ink": 7}],
+)  # fmt: skip
+def test_what_no_canvas_sends_changes_nothing(painted):
+    start = np.full((2, 2), 9, np.uint8)
+    assert (canvas.parse(painted, "a", start) == start).all()
+    good = canvas.parse({"id": "a", "ink": "00ff0102"}, "a", start)
+    assert good.tolist() == [[0, 255], [1, 2]]
+
+
+def test_defaults_are_those_that_are_stored():
+    assert restoration.RestorationSettings() == restore_opening.DEFAULT

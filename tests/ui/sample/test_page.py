@@ -1,0 +1,338 @@
+"""The app without a browser: what opens, what the widgets do, what a run leaves behind."""
+
+import threading
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dale_demo.checkpoint import folder as checkpoint
+from dale_demo.evaluation.trade_off import Point, TradeOff
+from dale_demo.sampling import PRESETS
+from dale_demo.ui.sample import live, settings, trade_off
+from dale_demo.ui.sample import page as sample
+from dale_demo.ui.sample import stored_run as opening
+from dale_demo.ui.shared import networks as resources
+from tests.tiny_network import save_tiny
+
+APP = Path(__file__).resolve().parents[3] / "app.py"
+
+
+@pytest.fixture
+def networks(tmp_path, monkeypatch):
+    """A folder of networks with one tiny one, in place of the bundled ones."""
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    monkeypatch.setattr(sample, "HEAD_START", 0)
+    save_tiny(tmp_path / "tiny")
+    return tmp_path
+
+
+@pytest.fixture
+def app(networks):
+    """The app before its first run."""
+    return AppTest.from_file(str(APP), default_timeout=60)
+
+
+def result_of(app: AppTest) -> live.Result | None:
+    return app.session_state["kept"].result
+
+
+def press(app: AppTest, **query: str) -> AppTest:
+    """Open the app at an address and press Sample."""
+    app.query_params.update({"steps": "3", "pictures": "2"} | query)
+    app.run()
+    app.button(key="sample").click().run()
+    assert not app.exception
+    return app
+
+
+def test_opens_with_the_stored_run_and_samples_nothing(app, monkeypatch):
+    monkeypatch.setattr(live, "run", lambda *_: pytest.fail("sampled on load"))
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    assert result_of(app) is None
+    assert any("Stored run" in caption.value for caption in app.caption)
+    assert [app.selectbox(key="sampler").value, app.select_slider(key="steps").value] == [
+        "multistep-bridge",
+        20,
+    ]
+
+
+def test_a_link_to_a_network_opens_with_its_stored_run(monkeypatch):
+    monkeypatch.setattr(sample, "HEAD_START", 0)
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app.query_params["network"] = "fashion_mnist"
+    app.run()
+    assert not app.exception
+    account = next(caption.value for caption in app.caption if "Stored run" in caption.value)
+    assert "*fashion_mnist*" in account
+    assert not any("Press **Sample**" in caption.value for caption in app.caption)
+
+    app.selectbox(key="network").select("kmnist").run()
+    account = next(caption.value for caption in app.caption if "Stored run" in caption.value)
+    assert "*kmnist*" in account
+    app.select_slider(key="steps").set_value(3).run()
+    assert any("Press **Sample**" in caption.value for caption in app.caption)
+
+
+def test_every_widget_has_one_sentence_of_help(app):
+    app.run()
+    widgets = [
+        *app.sidebar.selectbox,
+        *app.sidebar.slider,
+        *app.sidebar.select_slider,
+        *app.sidebar.number_input,
+        *app.sidebar.toggle,
+        *app.sidebar.get("button_group"),
+    ]
+    assert len(widgets) == 16
+    for widget in widgets:
+        assert widget.help.endswith("."), widget.key
+        assert ". " not in widget.help, widget.key
+
+
+def test_a_preset_sets_the_others_and_is_what_they_are(app):
+    app.run()
+    preset = app.get("button_group")[0]
+    assert preset.value == "wide"
+    preset.set_value("paper").run()
+    paper = PRESETS["paper"]
+    for name in settings.PRESET_FIELDS:
+        assert app.session_state[name] == getattr(paper, name), name
+    app.select_slider(key="steps").set_value(500).run()
+    assert app.get("button_group")[0].value is None
+    app.get("button_group")[0].set_value("wide").run()
+    assert app.slider(key="noise_level").value == 8.0
+    assert not app.exception
+
+
+def test_a_tuned_preset_only_where_the_paper_has_one():
+    assert list(settings.presets("mnist")) == ["wide", "paper", "annealed"]
+    assert list(settings.presets("tiny")) == ["wide", "paper"]
+
+
+def test_the_address_restores_the_settings(app):
+    app.query_params.update(
+        {"sampler": "bridge", "steps": "40", "noise_level": "4", "seed": "7", "classes": "c"}
+    )
+    app.run()
+    assert app.selectbox(key="sampler").value == "bridge"
+    assert app.select_slider(key="steps").value == 40
+    assert app.slider(key="noise_level").value == 4.0
+    assert app.number_input(key="seed").value == 7
+    assert app.session_state["classes"] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("sampler", "euler"),
+        ("steps", "17"),
+        ("steps", "many"),
+        ("noise_level", "1e9"),
+        ("noise_level", "nan"),
+        ("guidance", "-1"),
+        ("pictures", "100000"),
+        ("seed", "-3"),
+        ("classes", "seven"),
+        ("mu", "inf"),
+        ("grid", "cosine"),
+        ("start", "warm"),
+        ("repeats", "0"),
+        ("step_size", "-1"),
+        ("tweedie", "perhaps"),
+        ("preset", "best"),
+    ],
+)
+def test_a_bad_address_falls_back_to_the_default(app, name, bad):
+    defaults = settings.fields_of(PRESETS["wide"]) | {
+        "network": "tiny",
+        "preset": "wide",
+        "classes": [],
+        "pictures": 20,
+        "seed": 0,
+    }
+    app.query_params[name] = bad
+    app.run()
+    assert not app.exception
+    assert not app.warning
+    values = {key: app.session_state[key] for key in defaults}
+    assert values == defaults
+
+
+def test_a_run_leaves_a_trajectory(app):
+    press(app, classes="c", seed="5")
+    result = result_of(app)
+    assert not result.stopped
+    assert result.settings.labels == (2, 2)
+    assert result.trajectory.images.shape == (2, 8, 8, 1)
+    assert len(result.trajectory) == 4
+    assert result.seconds > 0
+    assert any("Sampled in" in c.value and "seed 5" in c.value for c in app.caption)
+
+
+def test_the_same_seed_gives_the_same_pictures_and_another_does_not(app):
+    first = result_of(press(app)).trajectory.states
+    again = result_of(press(app)).trajectory.states
+    assert (first == again).all()
+    app.number_input(key="seed").set_value(1).run()
+    app.button(key="sample").click().run()
+    other = result_of(app).trajectory.states
+    assert (first != other).any()
+
+
+def test_guided_evaluations_count_twice(app):
+    press(app, classes="a", guidance="2")
+    assert any("6 network calls" in c.value for c in app.caption)
+
+
+def test_what_does_not_go_together_is_one_plain_sentence(app):
+    press(app, start="fitted")
+    (warning,) = app.warning
+    assert "belongs to noise level 0.8" in warning.value
+    assert result_of(app) is None
+
+
+def test_without_a_network_the_stored_run_is_still_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    app = AppTest.from_file(str(APP), default_timeout=60).run()
+    assert not app.exception
+    assert "no network" in app.warning[0].value
+    assert app.button(key="sample").disabled
+
+
+class Slate:
+    """In place of Streamlit's placeholder: remembers what was written on it."""
+
+    def __init__(self):
+        self.texts = []
+
+    def image(self, data, **_):
+        assert data.startswith("data:image/jpeg;base64,/9j/"), "a JPEG"
+
+    def progress(self, _, text):
+        self.texts.append(text)
+
+    def info(self, text, **_):
+        self.texts.append(text)
+
+
+@pytest.fixture
+def slate(monkeypatch):
+    slate = Slate()
+    monkeypatch.setattr(live.st, "empty", lambda: slate)
+    return slate
+
+
+@pytest.fixture
+def tiny(networks):
+    return checkpoint.load_checkpoint(networks / "tiny")
+
+
+TINY = replace(PRESETS["wide"], steps=6, labels=(0, 1))
+
+
+def test_a_run_broken_off_keeps_what_is_there(slate, tiny, monkeypatch):
+    """A click or a closed tab raises at a `st` call: here, at the third."""
+    kept = live.Kept()
+    monkeypatch.setattr(slate, "progress", Mock(side_effect=[None, None, KeyboardInterrupt]))
+    monkeypatch.setattr(live, "DRAW_SECONDS", 0)
+    with pytest.raises(KeyboardInterrupt):
+        live.sample("tiny", tiny, TINY, kept)
+    assert kept.result.stopped
+    assert kept.result.steps == 2
+    assert len(kept.result.trajectory) == 3
+    assert len(resources.LINE) == 0
+
+
+def test_the_next_script_waits_for_a_run_that_is_still_unwinding(slate, tiny, monkeypatch):
+    """Streamlit starts it in another thread before the run's `finally` has been reached."""
+    kept, stopped = live.Kept(), threading.Event()
+    finish = live.Recorder.finish
+
+    def slowly(recorder):
+        stopped.set()
+        time.sleep(0.2)
+        return finish(recorder)
+
+    def script():
+        with suppress(KeyboardInterrupt):
+            live.sample("tiny", tiny, TINY, kept)
+
+    monkeypatch.setattr(live.Recorder, "finish", slowly)
+    monkeypatch.setattr(slate, "progress", Mock(side_effect=KeyboardInterrupt))
+    thread = threading.Thread(target=script)
+    thread.start()
+    stopped.wait()
+    assert kept.result is not None
+    thread.join()
+
+
+def test_a_visitor_waits_for_a_place_and_sees_who_is_before(slate, tiny, monkeypatch):
+    kept = live.Kept()
+    with ExitStack() as others:
+        for _ in range(resources.PLACES + 1):
+            others.enter_context(resources.LINE.visit())
+        monkeypatch.setattr(live.time, "sleep", lambda _: others.close())
+        live.sample("tiny", tiny, TINY, kept)
+    assert slate.texts[0].startswith("2 people before you")
+    assert slate.texts[-1].startswith("Step 6 of 6 · 6 network calls")
+    assert not kept.result.stopped
+
+
+def test_a_waiting_visitor_can_leave(slate, tiny, monkeypatch):
+    kept = live.Kept()
+    with ExitStack() as others:
+        for _ in range(resources.PLACES):
+            others.enter_context(resources.LINE.visit())
+        monkeypatch.setattr(slate, "info", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            live.sample("tiny", tiny, TINY, kept)
+        assert len(resources.LINE) == resources.PLACES
+    assert kept.result is None
+
+
+@pytest.mark.parametrize("network", opening.DATASETS)
+def test_the_stored_run_is_that_of_the_bundled_network(network):
+    """Made anew it is the same; if the network changed: `python -m dale_demo.ui.opening`."""
+    stored, made = opening.trajectory(network), opening.make(network)
+    assert stored.estimates.shape == made.estimates.shape == (21, opening.PICTURES, 28, 28, 1)
+    np.testing.assert_allclose(stored.fitted, made.fitted, rtol=0.01, atol=0.01)
+    difference = np.abs(stored.images.astype(int) - made.images.astype(int))
+    assert difference.mean() < 2
+    assert stored.images.max() > 200
+    assert stored.images.mean() > 10
+
+
+def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
+    monkeypatch.setattr(trade_off, "FOLDER", tmp_path)
+    trade_off.stored.clear()
+    app.run()
+    assert trade_off.TITLE not in [expander.label for expander in app.expander]
+
+    points = tuple(
+        Point("bridge", "bridge", "ours", "exact", calls, calls / 1000, 5 / calls, 0.01)
+        for calls in (10, 20)
+    )
+    seen = {"ours": 4400000}
+    trade_off.store(
+        [TradeOff("mnist", n, "two cores", seen, 0.1, 0.01, points) for n in (1000, 10_000)]
+    )
+    trade_off.stored.clear()
+    app.session_state["trade-off"] = True
+    app.run()
+    assert not app.exception
+    assert trade_off.TITLE in [expander.label for expander in app.expander]
+    choice = app.selectbox(key="trade-off-curve")
+    assert choice.options == ["mnist, 1,000 pictures", "mnist, 10,000 pictures"]
+    words = next(caption.value for caption in app.caption if "two cores" in caption.value)
+    assert "by our network 4,400,000." in words
+    choice.select(choice.options[1]).run()
+    assert not app.exception
+    trade_off.stored.clear()

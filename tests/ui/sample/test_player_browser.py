@@ -1,0 +1,146 @@
+"""The player in a real browser: it plays, scrubs without the server, and keeps its place."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, WebSocket, expect
+
+from tests.ui.conftest import wait_idle
+
+pytestmark = pytest.mark.browser
+
+LAST = 10
+MIDDLE_GREY = """canvas => canvas.getContext('2d').getImageData(6, 6, 1, 1).data[0]"""
+
+
+@pytest.fixture(scope="session")
+def address(streamlit_server) -> str:
+    """Address of a page that shows only the player."""
+    return streamlit_server(Path(__file__).with_name("player_app.py"))
+
+
+@pytest.fixture
+def sent(page: Page) -> list:
+    """Messages that the page has sent to the server, as they go."""
+    messages: list = []
+
+    def listen(socket: WebSocket) -> None:
+        socket.on("framesent", lambda message: messages.append(message))
+
+    page.on("websocket", listen)
+    return messages
+
+
+@pytest.fixture
+def player(address: str, page: Page, sent: list) -> Locator:
+    """The player after it has played to its end."""
+    page.goto(address)
+    root = page.locator("section.player")
+    expect(root).to_have_attribute("data-frame", str(LAST), timeout=60_000)
+    expect(root).to_have_attribute("data-playing", "false", timeout=30_000)
+    wait_idle(page)
+    return root
+
+
+def grey(player: Locator, part: str = "state") -> int:
+    return player.page.get_by_test_id(f"player-{part}").evaluate(MIDDLE_GREY)
+
+
+def test_plays_once_by_itself(address, page):
+    page.goto(address)
+    root = page.locator("section.player")
+    expect(root).to_have_attribute("data-playing", "true", timeout=60_000)
+    expect(root).to_have_attribute("data-playing", "false", timeout=30_000)
+    expect(root).to_have_attribute("data-frame", str(LAST))
+    assert abs(grey(root) - 240) < 4
+    assert abs(grey(root, "estimate") - 15) < 4
+
+
+def test_shows_the_end_at_once_to_those_who_want_no_motion(address, page):
+    page.emulate_media(reduced_motion="reduce")
+    page.goto(address)
+    root = page.locator("section.player")
+    expect(root).to_have_attribute("data-frame", str(LAST), timeout=60_000)
+    page.wait_for_timeout(300)
+    expect(root).to_have_attribute("data-frame", str(LAST))
+    expect(root).to_have_attribute("data-playing", "false")
+    assert abs(grey(root) - 240) < 4
+
+
+def test_scrubbing_needs_no_server(player, sent):
+    page, scrubber = player.page, player.page.get_by_test_id("player-scrubber")
+    count = len(sent)
+    shades = []
+    scrubber.focus()
+    for _ in range(LAST):
+        page.keyboard.press("ArrowLeft")
+        shades.append(grey(player))
+    assert shades == sorted(shades, reverse=True)
+    assert abs(shades[-1] - 10) < 4
+    page.wait_for_timeout(500)
+    assert len(sent) == count, "scrubbing sends nothing"
+    page.get_by_role("button", name="Ask the server").click()
+    wait_idle(page)
+    page.wait_for_timeout(500)
+    assert len(sent) > count, "a click on a Streamlit button does: the count is a real one"
+
+
+def test_a_rerun_leaves_it_where_it_is(player):
+    page = player.page
+    player.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    page.get_by_role("button", name="Ask the server").click()
+    wait_idle(page)
+    page.wait_for_timeout(1000)
+    expect(player).to_have_attribute("data-frame", "1")
+    expect(player).to_have_attribute("data-playing", "false")
+
+
+def test_keyboard_and_buttons(player):
+    page = player.page
+    player.focus()
+    for key, frame in (("Home", 0), ("ArrowRight", 1), ("End", LAST), ("ArrowLeft", LAST - 1)):
+        page.keyboard.press(key)
+        expect(player).to_have_attribute("data-frame", str(frame))
+    for name, frame in (("Step back", LAST - 2), ("Step forward", LAST - 1)):
+        page.get_by_role("button", name=name).click()
+        expect(player).to_have_attribute("data-frame", str(frame))
+    page.get_by_label("Speed").select_option("0.25")
+    page.get_by_role("button", name="Play", exact=True).click()
+    expect(player).to_have_attribute("data-playing", "true")
+    page.get_by_role("button", name="Pause").click()
+    expect(player).to_have_attribute("data-playing", "false")
+
+
+def test_crossings_are_counted_and_marked(player):
+    readout, dots = player.locator(".readout"), player.locator("svg.plot circle[r='4']")
+    expect(readout).to_contain_text("1 sign changed")
+    expect(dots).to_have_count(1)
+    (zero,) = player.locator("svg.plot .zero").evaluate_all("all => all.map(e => e.getBBox().y)")
+    assert float(dots.get_attribute("cy")) == pytest.approx(zero)
+    expect(player.get_by_text("x = 0", exact=True)).to_be_visible()
+    player.focus()
+    player.page.keyboard.press("Home")
+    expect(readout).to_contain_text("0 signs changed")
+    expect(dots).to_have_count(0)
+
+
+def test_log_and_linear_axes(player):
+    law = player.locator("svg.plot").first
+    log = law.inner_html()
+    player.page.get_by_role("button", name="linear axis").click()
+    assert law.inner_html() != log
+    player.page.get_by_role("button", name="log axis").click()
+    assert law.inner_html() == log
+
+
+@pytest.mark.parametrize("width", [1280, 400])
+def test_fits_its_page(player, width):
+    page = player.page
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(500)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    boxes = [page.get_by_test_id(f"player-{p}").bounding_box() for p in ("state", "estimate")]
+    assert boxes[0]["y"] == boxes[1]["y"], "side by side"
+    assert min(box["width"] for box in boxes) > 120

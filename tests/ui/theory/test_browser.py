@@ -1,0 +1,92 @@
+"""The page Theory in a real browser: pictures at once, depths on demand, in both themes."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from dale_demo.ui.theory.steps import STEPS
+from tests.ui.conftest import wait_idle
+
+pytestmark = pytest.mark.browser
+
+HERE = Path(__file__).parent
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def address(streamlit_server) -> str:
+    """Address of the page alone."""
+    return streamlit_server(HERE / "app.py")
+
+
+def visit(page: Page, address: str) -> Page:
+    page.goto(address)
+    expect(page.locator("svg[role=img]")).to_have_count(len(STEPS))
+    wait_idle(page)
+    return page
+
+
+def dig(page: Page, step: int, depth: str) -> None:
+    """Choose the depth of a step, counted from 0."""
+    groups = page.get_by_test_id("stMain").get_by_test_id("stButtonGroup")
+    radio = groups.nth(step).get_by_role("radio", name=depth)
+    radio.click()
+    try:
+        expect(radio).to_be_checked(timeout=5000)
+    except AssertionError:  # a click that falls into a rerun is lost; a person clicks again
+        radio.click()
+        expect(radio).to_be_checked()
+
+
+def test_pictures_depths_and_numbers(address, page):
+    visit(page, address)
+    expect(page.get_by_text("A diffusion run backwards")).to_have_count(0)
+    dig(page, 2, "Mechanism")
+    expect(page.get_by_text("A diffusion run backwards is a diffusion again.")).to_be_visible()
+    page.wait_for_function("location.search.includes('depth-reverse=Mechanism')")
+    dig(page, 2, "Formula")
+    table = page.get_by_role("table").filter(has_text="share below zero")
+    expect(table).to_be_visible()
+    expect(table.get_by_text("differs, as it must")).to_have_count(1)
+    expect(page.get_by_text("def dale_langevin")).to_be_visible()
+    before = table.inner_text()
+    page.get_by_role("button", name="Measure again").click()
+    expect(page.get_by_text("seed 1.")).to_be_visible()
+    assert table.inner_text() != before
+    expect(page.locator(".katex-error")).to_have_count(0)
+
+
+def test_an_address_restores_a_view(address, page):
+    visit(page, f"{address}/?depth-tweedie=Formula&depth-score=Mechanism")
+    expect(page.get_by_text("by brute force, against D").first).to_be_visible()
+    expect(page.get_by_text("is the slope of the log density")).to_be_visible()
+
+
+def test_no_formula_is_broken(address, page):
+    visit(page, address)
+    page.get_by_role("button", name="All formulas").click()
+    expect(page.get_by_text("Measured just now")).to_have_count(len(STEPS))
+    wait_idle(page)
+    formulas = sum(
+        len(step.equations) + step.derivation.replace("$$", "$").count("$") // 2 for step in STEPS
+    )
+    expect(page.locator(".katex")).to_have_count(formulas)
+    expect(page.locator(".katex-error")).to_have_count(0)
+    assert "$" not in page.get_by_test_id("stMain").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone_and_follows_the_theme(address, page, scheme):
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 400, "height": 850})
+    visit(page, f"{address}/?depth-non_negative=Formula")
+    expect(page.get_by_text("rate found").first).to_be_visible()
+    main = page.get_by_test_id("stMain")
+    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
+    picture = page.locator("svg[role=img]").first
+    assert picture.bounding_box()["width"] > 300
+    ink = picture.locator("text").first.evaluate("e => getComputedStyle(e).fill")
+    red = int(ink.removeprefix("rgb(").split(",")[0])
+    assert red < 100 if scheme == "light" else red > 150
