@@ -1,7 +1,7 @@
-"""The facts about each named data set, in one table; needs no PyTorch.
+"""A table of facts about each named data set; importable without PyTorch.
 
-Everything else that knows a data set by name looks here: the loader for torchvision's class, cards
-for the title and the Hub's name, samplers for the paper's constants, pages for the class names.
+It is the only place for such facts: the loader takes torchvision's class from it, model cards the
+title and the Hub id, samplers the paper's constants, and pages the class names.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class Annealed:
-    """The constants to which arXiv 2510.02730 tuned a Langevin sampler, per data set.
+    """The constants of arXiv 2510.02730 for a Langevin sampler, tuned for each data set.
 
     Args:
         step_size: δ of every update, in units of time.
@@ -25,21 +25,21 @@ class Annealed:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set beforehand.
+    """Facts about a data set.
 
     Args:
-        name: As `data.load` and the command line take it.
-        title: For people.
-        class_names: One for each label.
+        name: Its name in `data.load` and on the command line.
+        title: Its display name.
+        class_names: Display name of each label.
         torchvision_class: Its class in `torchvision.datasets`.
-        hub_id: OWNER/NAME of the data set on the Hugging Face Hub, where there is one.
-        network: Name of the bundled network that draws it, if any.
+        hub_id: OWNER/NAME of the data set on the Hugging Face Hub, if it is there.
+        network: Name of the bundled network trained on it, if any.
         test_name: The data set whose test images no bundled network has seen.
         fitted_start: Mean and standard deviation of ln x in the log-normal distribution from
             which the paper starts.
         annealed: Sampler → the paper's tuned constants.
-        content_size: Longer side, in a frame of 28 pixels, of what an image shows: MNIST leaves a
-            margin, the others fill the frame.
+        content_size: Longer side of an image's content, in pixels of 28: MNIST's digits leave a
+            margin, the other sets fill the image.
     """
 
     name: str
@@ -104,17 +104,17 @@ KMNIST = DatasetInfo(
     },
 )  # fmt: skip
 KMNIST_10K = replace(KMNIST, name="kmnist-10k", title="a part of KMNIST", network=None)
-"""KMNIST's official test images alone: the last `KMNIST_10K_HELD_OUT` test, the others train."""
+"""KMNIST's official test images alone: the last `KMNIST_10K_HELD_OUT` test, the rest train."""
 KMNIST_10K_HELD_OUT = 1_000
 
 DATASETS = {info.name: info for info in (MNIST, FASHION_MNIST, KMNIST, KMNIST_10K)}
 """Name → facts."""
 DEFAULT_NETWORK = "mnist"
-"""The bundled network that is used where no other is asked for."""
+"""The bundled network that is used by default."""
 BUNDLED_NETWORKS = {info.network: info for info in DATASETS.values() if info.network}
-"""Bundled network → the data set that it draws."""
+"""Bundled network → the data set that it was trained on."""
 
 
 def title_of(dataset: str) -> str:
-    """The title of a data set; of one that is not in the table, its name."""
+    """The title of a data set, or its name if it is not in the table."""
     return DATASETS[dataset].title if dataset in DATASETS else dataset

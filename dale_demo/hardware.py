@@ -1,4 +1,4 @@
-"""Name the hardware that computes, and choose it."""
+"""Describe the hardware that a computation runs on."""
 
 import os
 import platform
@@ -8,7 +8,12 @@ import torch
 
 
 def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
-    """Name what runs on `device`: the GPU, or the CPU with its vectors and cores."""
+    """Describe `device` in words: the GPU, or the CPU with its vector instructions and cores.
+
+    Args:
+        device: Where the computation runs.
+        bf16: Whether it runs in bfloat16.
+    """
     version = f"PyTorch {torch.__version__}" + (", bfloat16" if bf16 else "")
     if torch.device(device).type == "cuda":
         return f"{torch.cuda.get_device_name(device)}, {version}"
@@ -17,7 +22,8 @@ def hardware(device: torch.device | str = "cpu", bf16: bool = False) -> str:
 
 
 def _cpu_name() -> str:
-    """Linux leaves `platform.processor` empty or vague; /proc knows the family."""
+    """Name of the CPU's model."""
+    # On Linux `platform.processor` is empty or just the architecture.
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -11,20 +11,21 @@ from dale_demo.process import GeometricBrownianMotion, expand_as
 from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
 
 MIN_NOISE_LEVEL, MAX_NOISE_LEVEL = 0.002, 20.0
+"""The range of noise levels that networks are trained for."""
 MAX_SIZE = 4096
-"""No size or count of a network may exceed this: a guard against a damaged or hostile config."""
+"""Largest size or count in a network: a guard against a damaged or hostile configuration."""
 GROUPS = 16
-"""Channels of every layer are normalised in so many groups."""
+"""Number of groups of every group norm."""
 
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """What rebuilds a `Denoiser`.
+    """Everything needed to rebuild a `Denoiser`, apart from its weights.
 
     Args:
-        image_size: Height and width of a picture in pixels.
+        image_size: Height and width of an image in pixels.
         image_channels: 1 for grey, 3 for colour.
-        num_classes: Number of classes; the null class comes on top.
+        num_classes: Number of classes, without the null class.
         patch: Side of the pixel blocks folded into channels at the input (1, 2, 4).
         width: Channels at the first level.
         multipliers: Channels of each level, in multiples of `width`; each level halves the size.
@@ -33,7 +34,7 @@ class UNetConfig:
         log_std: s_d, standard deviation of ln x₀ over the training data.
 
     Raises:
-        ValueError: The numbers do not describe a network.
+        ValueError: The values do not describe a network.
     """
 
     image_size: int = 28
@@ -63,7 +64,7 @@ class UNetConfig:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """Shape of one picture, [C, H, W]."""
+        """Shape of one image, [C, H, W]."""
         return self.image_channels, self.image_size, self.image_size
 
 
@@ -75,11 +76,12 @@ class Denoiser(nn.Module):
         D = ȳ + c_skip (u − ȳ) + c_out F(c_in (u − ȳ), ¼ ln s, label),
         c_skip = s_d² / (s² + s_d²),  c_out = s s_d / √(s² + s_d²),  c_in = 1 / √(s² + s_d²).
 
-    Buffers keep what the starts of sampling are made from: `class_averages`
-    [num_classes, C, H, W], the mean positive picture of each class, and `log_means` and `log_stds`
-    [num_classes + 1, C, H, W], those of ln x₀ at each pixel, by label, the null label last.
+    Its buffers hold the statistics of the training data from which sampling starts:
+    `class_averages` [num_classes, C, H, W], the mean positive image of each class, and `log_means`
+    and `log_stds` [num_classes + 1, C, H, W], the mean and standard deviation of ln x₀ at each
+    pixel, by label, the null label last.
 
-    The U-Net runs in bfloat16 on a GPU, and on a CPU where `bf16` is set.
+    The U-Net runs in bfloat16 on a GPU, and on a CPU if `bf16` is set.
     """
 
     class_averages: Tensor
@@ -107,7 +109,7 @@ class Denoiser(nn.Module):
 
         Args:
             u: Log state without its drift, [B, C, H, W], any float dtype.
-            noise_level: s [B] or [], clamped to the range that the network was made for.
+            noise_level: s [B] or [], clamped to the range that networks are trained for.
             labels: Class of each sample, int64 [B] in [−1, num_classes]; −1 and None mean no class.
 
         Returns:
@@ -118,16 +120,16 @@ class Denoiser(nn.Module):
         if labels is None:
             labels = torch.full((len(u),), self.null_label, device=u.device)
         labels = torch.where(labels < 0, self.null_label, labels)
-        wide = expand_as(s, u)
-        total = torch.sqrt(wide**2 + s_d**2)
+        s_pixel = expand_as(s, u)
+        total = torch.sqrt(s_pixel**2 + s_d**2)
         centred = u - mean
         with torch.autocast(u.device.type, torch.bfloat16, enabled=u.is_cuda or self.bf16):
             residual = self.unet((centred / total).float(), (s.log() / 4).float(), labels)
-        d = mean + (s_d / total) ** 2 * centred + wide * s_d / total * residual.float()
+        d = mean + (s_d / total) ** 2 * centred + s_pixel * s_d / total * residual.float()
         return d.float()
 
     def log_denoiser(self, labels: Tensor | None = None) -> LogDenoiser:
-        """Fix the labels [B] (None: no class), leaving the callable (u, s) → D."""
+        """Bind the labels [B] (None: no class), leaving a callable (u, s) → D."""
         return lambda u, s: self(u, s, labels)
 
     def score(
@@ -141,7 +143,7 @@ class Denoiser(nn.Module):
 
 
 class UNet(nn.Module):
-    """F(x, c, label): residual blocks at falling size, attention at the smallest, and back."""
+    """F(x, noise, label): residual blocks at falling sizes, attention at the smallest, and back."""
 
     def __init__(self, config: UNetConfig):
         super().__init__()
@@ -183,7 +185,7 @@ class UNet(nn.Module):
 
 
 class Embedding(nn.Module):
-    """Noise level and class → one vector [B, embedding] that modulates every block."""
+    """Noise level and class → a vector [B, embedding] that modulates every block."""
 
     frequencies: Tensor
 
@@ -242,7 +244,8 @@ class Attention(nn.Module):
         batch, channels, height, width = x.shape
         qkv = self.qkv(self.norm(x)).permute(0, 2, 3, 1)
         q, k, v = qkv.reshape(batch, height * width, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        # Written out: for so few positions the fused kernel trains three times slower in bfloat16.
+        # Written out: for so few positions, the fused kernel of `scaled_dot_product_attention`
+        # trains three times slower in bfloat16.
         weights = (q * q.shape[-1] ** -0.5 @ k.transpose(-1, -2)).softmax(-1)
         h = (weights @ v).transpose(1, 2).reshape(batch, height, width, channels)
         h = h.permute(0, 3, 1, 2)

@@ -9,9 +9,10 @@ from torch import Tensor
 def seeds_of(seed: int, indices: Iterable[int]) -> list[int]:
     """Mix a run's seed with each sample's index into 64-bit seeds.
 
-    PyTorch's CPU generator reads the low 32 bits of each, so two of n samples share their noise
-    with probability about n²/2³³: one run in eighty of 10,000 samples has such a pair.
+    PyTorch's CPU generator reads the low 32 bits of each, so some two of n samples share their
+    noise with probability about n²/2³³: about one run in eighty, for runs of 10,000 samples.
     """
+    # Not seed + index: consecutive runs would then share all but one of their samples' noise.
     from numpy.random import SeedSequence
 
     return [int(SeedSequence((seed, i)).generate_state(1, "uint64")[0]) for i in indices]
@@ -20,14 +21,17 @@ def seeds_of(seed: int, indices: Iterable[int]) -> list[int]:
 class Noise:
     """Standard normal noise from one generator per sample.
 
-    Sample *i* draws the same numbers alone as in any batch, and the same on CPU and GPU: the
-    draws are made on the CPU and copied without waiting for the device.
+    Sample *i* gets the same numbers alone as in any batch, and the same on CPU and GPU: they are
+    drawn on the CPU and copied to the device without waiting for it.
 
     Args:
-        seed: Seed of the run, non-negative.
-        indices: Index of each sample in the run; their count is the batch size B.
+        seed: Seed of the run, not negative.
+        indices: Index of each sample in the run; their number is the batch size B.
         shape: Shape of one sample.
-        device: Where the noise goes.
+        device: Device of the noise.
+
+    Raises:
+        ValueError: `seed` is negative.
     """
 
     def __init__(
@@ -45,8 +49,11 @@ class Noise:
 
     def __call__(self) -> Tensor:
         """Draw the next z ~ N(0, I), float64 [B, *shape]."""
+        # Only a copy from pinned memory is asynchronous; from other memory it waits for the GPU.
         pinned = self._device.type == "cuda"
         z = torch.empty((len(self._generators), *self._shape), pin_memory=pinned)
+        # One generator per sample and one draw per row: a draw of the whole batch from a single
+        # generator would make each sample depend on its place and on the batch size.
         for row, generator in zip(z, self._generators, strict=True):
             row.normal_(generator=generator)
         return z.to(self._device, non_blocking=True).double()

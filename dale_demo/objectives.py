@@ -1,7 +1,8 @@
-"""Objectives for multiplicative score matching.
+"""Objectives of multiplicative score matching.
 
-All return one number per sample [B], averaged over coordinates, so that the caller chooses how
-samples are reduced. h* is the conditional and h the marginal Hyvärinen score, s = s(t):
+All return one number per sample [B] and leave the reduction over samples to the caller. M-DSM and
+M-ESM are means over coordinates, NNSM is a sum. h* is the conditional and h the marginal Hyvärinen
+score, and s = s(t):
 
     M-DSM   E‖s² (h_θ − h*)‖²  — equals E‖D_θ − ln x₀‖², the error of predicting ln x₀;
     M-ESM   E‖s² (h_θ − h )‖²  — differs from M-DSM by a constant in θ;
@@ -36,7 +37,7 @@ def m_dsm(
         t: Times [B] in (0, T].
         z: Standard normals [B, …] that make x_t.
         weighting: "paper" as above; "preconditioned" multiplies by the EDM weight
-            (s² + s_d²) / (s s_d)², which gives every noise level the same say.
+            (s² + s_d²) / (s s_d)², with which every noise level counts equally.
         data_log_std: s_d, the standard deviation of ln x₀; used by "preconditioned".
     """
     x = process.forward(x0, t, z)
@@ -57,9 +58,9 @@ def m_esm(
     """Multiplicative explicit score matching, ‖s² (h_θ(x_t, t) − h(x_t, t))‖² → [B].
 
     Args:
-        exact: h, the marginal score, or that of a network to learn from.
+        exact: h, the marginal score, or the score of a network to learn from.
 
-    The others are those of `m_dsm`.
+    The other arguments are those of `m_dsm`.
     """
     x = process.forward(x0, t, z)
     return _score_error(score(x, t), exact(x, t), process.noise_level(t), weighting, data_log_std)
@@ -86,7 +87,7 @@ def non_negative_score_matching(stein: Score, x: Tensor) -> Tensor:
 
     Args:
         stein: ψ, called as `stein(x, t)` with t = 0; differentiable in x and parameters.
-        x: Positive data [B, d]. The Jacobian's diagonal takes d backward passes.
+        x: Positive data [B, d]. The diagonal of the Jacobian takes d backward passes.
     """
     x = x.detach().requires_grad_()
     psi = stein(x, x.new_zeros(len(x)))

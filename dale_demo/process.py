@@ -19,7 +19,7 @@ from torch import Tensor
 GridName = Literal["uniform", "karras"]
 
 DEFAULT_MIN_NOISE_LEVEL = 0.005
-"""Noise level from which a walk on a Karras grid jumps to the picture, unless told otherwise."""
+"""s_min of a Karras grid: the noise level from which the last step goes to t = 0."""
 
 
 def expand_as(values: Tensor, x: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ class GeometricBrownianMotion:
     """dX = μ X dt + σ X dW on [0, T].
 
     Args:
-        mu: Drift μ per unit of time, finite. The paper's choice μ = σ²/2 keeps the median still.
+        mu: Drift μ per unit of time, finite. The paper's μ = σ²/2 keeps the median constant.
         sigma: Volatility σ > 0 per square root of unit time.
         horizon: Final time T > 0.
 
@@ -88,7 +88,7 @@ class GeometricBrownianMotion:
         """Simulate one exact path per sample on rising `times` [K]; `x0` [B, …] → [K, B, …].
 
         The increments of ln X are independent normals with variance σ² Δt, so the path has the
-        law of the process on the grid, whatever the spacing.
+        exact distribution of the process at these times, whatever the spacing.
 
         Raises:
             ValueError: `times` do not rise, or leave [0, T].
@@ -106,7 +106,7 @@ class GeometricBrownianMotion:
 
 @dataclass(frozen=True)
 class LogNormal:
-    """The law ln x ~ N(log_mean, log_std²), one for every coordinate: a start for the samplers.
+    """The distribution ln x ~ N(log_mean, log_std²), the same and independent for every coordinate.
 
     Raises:
         ValueError: log_mean is not finite, or log_std is not positive and finite.
@@ -122,14 +122,8 @@ class LogNormal:
             raise ValueError(f"log_std must be positive and finite, got {self.log_std}.")
 
     @classmethod
-    def fit(cls, x: Tensor) -> "LogNormal":
-        """Fit by maximum likelihood to positive values `x` of any shape."""
-        y = x.double().log()
-        return cls(y.mean().item(), y.std(correction=0).item())
-
-    @classmethod
     def terminal(cls, process: GeometricBrownianMotion, data: "LogNormal") -> "LogNormal":
-        """The law of X_T if X₀ were log-normal with the data's log moments.
+        """The distribution of X_T for log-normal X₀ with the data's log moments.
 
         Log means add and log variances add, so this matches the first two log moments of p_T
         exactly, and p_T itself in the limit s(T) → ∞.
@@ -145,7 +139,7 @@ class LogNormal:
 def class_averaged_start(
     process: GeometricBrownianMotion, averages: Tensor, labels: Tensor, z: Tensor
 ) -> Tensor:
-    """Noise the mean picture of each sample's class forward to t = T (the paper's second start).
+    """Noise the mean image of each sample's class forward to t = T (the paper's second start).
 
     Args:
         averages: Mean of the positive data of each class [C, …].
@@ -181,6 +175,8 @@ def karras_grid(
         raise ValueError(f"min_noise_level must be in (0, {top:g}), got {min_noise_level}.")
     if not rho >= 1:
         raise ValueError(f"rho must be at least 1, got {rho}.")
+    # Evenly spaced in s^(1/ρ), so that the steps are shortest near s_min, where Karras et al. find
+    # that errors cost most.
     ramp = torch.linspace(0, 1, steps, dtype=torch.float64)
     levels = (top ** (1 / rho) + ramp * (min_noise_level ** (1 / rho) - top ** (1 / rho))) ** rho
     return torch.cat([process.time(levels), levels.new_zeros(1)])
@@ -200,6 +196,8 @@ def make_grid(
     if name == "uniform":
         return uniform_grid(process, steps)
     if name == "karras":
+        # A restoration may start from a noise level at or below s_min, where a grid that falls
+        # needs a lower end.
         return karras_grid(process, steps, min(min_noise_level, process.max_noise_level / 2))
     raise ValueError(f"Unknown grid {name!r}; choose uniform or karras.")
 

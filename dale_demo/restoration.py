@@ -1,13 +1,12 @@
-"""Noise a picture, and take the noise off again by the reverse process, from the level it has.
+"""Noise an image multiplicatively, restore it by the reverse process, and fill holes in images.
 
-Pictures are x₀ = 1 + pixel ∈ [1, 2] with x = x₀ ∘ exp(m + s z) at noise level s. What a network
-knows lets one ask for two different things: the posterior mean, exp E[ln X₀ | x], which one
-Tweedie step gives and which blurs what is unsure; or draws from the posterior X₀ | x, which the
-reverse process gives when it starts from x itself, and which are sharp and differ from each other.
+Images are x₀ = 1 + pixel ∈ [1, 2], with x = x₀ ∘ exp(m + s z) at noise level s. A score gives two
+kinds of restoration: the posterior mean exp E[ln X₀ | x], which is one Tweedie step and blurred
+where the posterior is wide; and samples of the posterior X₀ | x, which the reverse process gives
+when it starts from x itself, and which are sharp and differ from each other.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Literal, get_args
@@ -23,35 +22,33 @@ from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.noise import Noise
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal, make_grid
-from dale_demo.samplers import SAMPLERS, Step, bridge
+from dale_demo.samplers import SAMPLERS, Watch, bridge, last_state
 from dale_demo.score import LogNormalMixtureScore, Score, denoise, hyvarinen_from_denoised
 
 Array = NDArray[np.float64]
-Watch = Callable[[Step], object]
-"""Looks at every step as it passes."""
 
 PosteriorSamplerName = Literal["dale-langevin", "bridge"]
-"""The samplers that draw from the posterior: both are stochastic and keep every sign."""
+"""The samplers offered for the posterior: both are stochastic and keep every sign."""
 ReverseSamplerName = Literal["probability-flow"] | PosteriorSamplerName
-"""Those that walk back from a noised picture."""
+"""The samplers offered for the reverse process from a noised image."""
 
 START_LEVEL = 8.0
-"""Noise level from which holes are filled: nothing of a picture is left there."""
+"""Noise level from which holes are filled: nothing of an image is left there."""
 
 
 @dataclass(frozen=True)
 class RestorationSettings:
-    """How a picture is noised and restored.
+    """Settings of noising and restoring an image.
 
     Args:
-        noise_level: s, where the picture is noised to, in [0.002, 20].
-        posterior_sampler: Which sampler draws from the posterior.
+        noise_level: s, to which the image is noised, in [0.002, 20].
+        posterior_sampler: Sampler of the posterior.
         steps: N, intervals of the Karras grid from s down to 0.
-        draws: K, how many pictures are drawn.
-        seed: Of the noise and of the draws.
+        draws: K, number of samples of the posterior.
+        seed: Seed of the noise and of the samples, not negative.
 
     Raises:
-        ValueError: A name is unknown, or a number outside its range.
+        ValueError: A name is unknown, or a number is outside its range.
     """
 
     noise_level: float = 0.8
@@ -79,19 +76,19 @@ class RestorationSettings:
 
     @property
     def evaluations(self) -> dict[str, int]:
-        """Network calls that each way of restoring takes for one picture, or one draw."""
+        """Network evaluations of each method, for one image or one sample of the posterior."""
         return {"tweedie": 1, "flow": 2 * self.steps - 1, "draws": self.steps}
 
 
 @dataclass(frozen=True)
 class Restoration:
-    """A batch of noised pictures and what was made of them; B pictures, K draws each.
+    """A batch of noised images and their restorations; B images, K samples of each posterior.
 
     Args:
         noised: The states x / exp(m), any positive value [B, C, H, W].
         tweedie: exp E[ln X₀ | x] as pixels in [0, 1] [B, C, H, W].
-        flow: Where the probability flow leads from x, as pixels [B, C, H, W].
-        draws: Draws from X₀ | x, as pixels [B, K, C, H, W].
+        flow: End of the probability flow from x, as pixels [B, C, H, W].
+        draws: Samples of X₀ | x, as pixels [B, K, C, H, W].
     """
 
     noised: Array
@@ -101,12 +98,12 @@ class Restoration:
 
     @property
     def mean(self) -> Array:
-        """Mean of the draws [B, C, H, W]."""
+        """Mean of the samples [B, C, H, W]."""
         return self.draws.mean(1)
 
     @property
     def spread(self) -> Array:
-        """Standard deviation over the draws, pixel by pixel: where the network is unsure."""
+        """Standard deviation of the samples at each pixel [B, C, H, W]: the uncertainty."""
         return self.draws.std(1)
 
     def arrays(self) -> dict[str, Array]:
@@ -120,17 +117,17 @@ def until(process: GeometricBrownianMotion, noise_level: float) -> GeometricBrow
 
 
 def intensity(x: Tensor) -> Array:
-    """Positive pictures of any shape → pixels in [0, 1], clipped."""
+    """Positive images 1 + pixel of any shape → pixels clipped to [0, 1]."""
     return PositiveMap.SHIFT.intensity(x.double()).cpu().numpy()
 
 
 def noise(x0: Tensor, process: GeometricBrownianMotion, z: Tensor) -> Tensor:
-    """X_T of the process from pictures `x0` and standard normals `z`, both [B, C, H, W]."""
+    """X_T of the process from images `x0` and standard normals `z`, both [B, C, H, W]."""
     return process.forward(x0.to(z), torch.tensor(process.horizon, dtype=z.dtype), z)
 
 
 def tweedie(score: Score, x: Tensor, process: GeometricBrownianMotion) -> Tensor:
-    """exp E[ln X₀ | X_T = x] in one step, [B, …] → [B, …]: a geometric posterior mean."""
+    """exp E[ln X₀ | X_T = x] in one step, [B, …] → [B, …]: the geometric posterior mean."""
     t = torch.full((len(x),), process.horizon, dtype=x.dtype, device=x.device)
     return denoise(score, process, x, t).exp()
 
@@ -145,35 +142,32 @@ def reverse(
     watch: Watch | None = None,
     min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
 ) -> Tensor:
-    """Walk the reverse process from x at t = T to t = 0 on a Karras grid that begins there.
+    """Run the reverse process from x at t = T to t = 0 on a Karras grid.
 
-    With an exact score, many steps and a stochastic sampler, what comes out is a draw from the
+    With an exact score, many steps and a stochastic sampler, the result is a sample of the
     posterior X₀ | X_T = x.
 
     Args:
-        x: States at t = T [B, …]; `process` ends at the level that they have.
-        source: Gives the noise of the walk, B samples at a time.
+        x: States at t = T [B, …]; s(T) of `process` is their noise level.
+        source: Noise of the run, for B samples.
         watch: Called with every step.
-        min_noise_level: Where the grid ends; see `process.make_grid`.
+        min_noise_level: s_min of the grid; see `process.make_grid`.
     """
     grid = make_grid(process, "karras", steps, min_noise_level)
-    for step in SAMPLERS[sampler](score, x, process, grid, noise=source):
-        if watch is not None:
-            watch(step)
-    return step.x
+    return last_state(SAMPLERS[sampler](score, x, process, grid, noise=source), watch)
 
 
 @torch.inference_mode()
 def restore(
     checkpoint: Checkpoint, x0: Tensor, settings: RestorationSettings, watch: Watch | None = None
 ) -> Restoration:
-    """Noise the pictures `x0` [B, C, H, W] and restore them in three ways, without their classes.
+    """Noise the images `x0` [B, C, H, W] and restore them in three ways, without their classes.
 
     Args:
-        watch: Called with every step of both walks.
+        watch: Called with every step of both sampling runs.
 
     Raises:
-        ValueError: The network is not one of pictures 1 + pixel.
+        ValueError: The network is not for images 1 + pixel.
     """
     check_map(checkpoint.config)
     device = checkpoint.model.class_averages.device
@@ -184,30 +178,31 @@ def restore(
     copies = x.repeat_interleave(settings.draws, 0)
     source = Noise(settings.seed, range(count, count + len(copies)), shape, device)
 
-    def walk(sampler: ReverseSamplerName, start: Tensor) -> Array:
-        end = checkpoint.config.min_noise_level
+    def restored(sampler: ReverseSamplerName, start: Tensor) -> Array:
+        low = checkpoint.config.min_noise_level
         return intensity(
-            reverse(sampler, score, start, process, settings.steps, source, watch, end)
+            reverse(sampler, score, start, process, settings.steps, source, watch, low)
         )
 
     return Restoration(
         noised=_without_drift(x, process),
         tweedie=intensity(tweedie(score, x, process)),
-        flow=walk("probability-flow", x),
-        draws=walk(settings.posterior_sampler, copies).reshape(count, settings.draws, *shape),
+        flow=restored("probability-flow", x),
+        draws=restored(settings.posterior_sampler, copies).reshape(count, settings.draws, *shape),
     )
 
 
 def check_map(config: CheckpointConfig) -> None:
-    """Raise ValueError unless the network is one of pictures 1 + pixel."""
+    """Raise ValueError unless the network is for images 1 + pixel."""
     if config.positive_map is not PositiveMap.SHIFT:
         raise ValueError(
-            "Restoration takes pictures as x₀ = 1 + pixel; this network was trained on "
+            "Restoration takes images as x₀ = 1 + pixel; this network was trained on "
             f"{config.positive_map.formula}."
         )
 
 
 def _without_drift(x: Tensor, process: GeometricBrownianMotion) -> Array:
+    """x / exp(m(T)), which has the median of the images."""
     drift = process.log_drift(torch.tensor(process.horizon, dtype=torch.float64)).exp()
     return (x.double() / drift).cpu().numpy()
 
@@ -215,11 +210,13 @@ def _without_drift(x: Tensor, process: GeometricBrownianMotion) -> Array:
 # Holes
 
 
-def knowing(score: Score, process: GeometricBrownianMotion, x0: Tensor, hole: Tensor) -> Score:
-    """The score of one who knows the picture `x0` outside the `hole` (bool): there D = ln x₀.
+def with_known_pixels(
+    score: Score, process: GeometricBrownianMotion, x0: Tensor, hole: Tensor
+) -> Score:
+    """Replace the estimate outside the `hole` (bool) by the known image: D = ln x₀ there.
 
-    Under the bridge the known pixels then walk from their noise to their values by the exact law
-    of the forward process, so that at every level they are noised as the rest is.
+    Under the bridge the known pixels then follow the exact forward distribution down to x₀, so
+    that at every time they are as noisy as the rest.
     """
 
     def score_with(x: Tensor, t: Tensor) -> Tensor:
@@ -241,22 +238,23 @@ def inpaint(
     watch: Watch | None = None,
     min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL,
 ) -> Tensor:
-    """Fill the holes of pictures by the bridge, the known pixels noised to each level beside it.
+    """Fill holes in images by the bridge, with the known pixels noised to the level of each step.
 
-    The network sees the known pixels only as noised as the rest, so this is close to the law of
-    the hole given the picture around it, and not exactly that law.
+    The network never sees the known pixels without noise, so the result is only approximately a
+    sample of the hole's distribution given the image around it.
 
     Args:
-        x0: Pictures [B, …]; what they have in the hole is never looked at.
+        x0: Images [B, …]; their values in the hole are not used.
         hole: Where to fill, bool, broadcastable to x0.
-        process: Ends where nothing of a picture is left; see `START_LEVEL`.
+        process: Forward process, with s(T) so large that nothing of an image is left; see
+            `START_LEVEL`.
         data: Log moments of the data, from which the start is drawn.
-        source: Gives the noise, B samples at a time.
+        source: Noise of the run, for B samples.
         watch: Called with every step.
-        min_noise_level: Where the grid ends; see `process.make_grid`.
+        min_noise_level: s_min of the grid; see `process.make_grid`.
 
     Returns:
-        Pictures [B, …] which are `x0` itself, bit for bit, outside the hole.
+        Images [B, …], bit for bit equal to `x0` outside the hole.
 
     Raises:
         ValueError: There is no hole.
@@ -264,14 +262,13 @@ def inpaint(
     if not hole.any():
         raise ValueError("The mask is empty: paint over what is to be filled.")
     z = source()
+    # Ones in the hole: whatever `x0` has there must not reach the network.
     known = torch.where(hole, torch.ones_like(x0), x0)
     start = torch.where(hole, LogNormal.terminal(process, data).sample(z), noise(known, process, z))
     grid = make_grid(process, "karras", steps, min_noise_level)
-    walk = bridge(knowing(score, process, known, hole), start, process, grid, noise=source)
-    for step in walk:
-        if watch is not None:
-            watch(step)
-    return torch.where(hole, step.x.to(x0), x0)
+    known_score = with_known_pixels(score, process, known, hole)
+    x = last_state(bridge(known_score, start, process, grid, noise=source), watch)
+    return torch.where(hole, x.to(x0), x0)
 
 
 def fill(
@@ -284,27 +281,33 @@ def fill(
     seed: int,
     watch: Watch | None = None,
 ) -> Tensor:
-    """Several answers [K, C, H, W] to one picture `x0` [C, H, W] with a hole [H, W].
+    """Fill the hole [H, W] of one image `x0` [C, H, W] several times → [K, C, H, W].
+
+    Args:
+        steps: N, intervals of the Karras grid from `START_LEVEL` down to 0.
+        answers: K, number of independent samples.
+        seed: Seed of the samples, not negative.
+        watch: Called with every step.
 
     Raises:
-        ValueError: There is no hole, a number is outside its range, or the network is not one of
-            pictures 1 + pixel.
+        ValueError: There is no hole, a number is outside its range, or the network is not for
+            images 1 + pixel.
     """
     check_map(checkpoint.config)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, START_LEVEL)
     copies = x0.to(device).expand(answers, *x0.shape)
     source = Noise(seed, range(answers), x0.shape, device)
-    score, law = checkpoint.model.score(process), checkpoint.config.data_distribution
-    end = checkpoint.config.min_noise_level
-    return inpaint(score, copies, hole.to(device), process, law, steps, source, watch, end)
+    score, data = checkpoint.model.score(process), checkpoint.config.data_distribution
+    low = checkpoint.config.min_noise_level
+    return inpaint(score, copies, hole.to(device), process, data, steps, source, watch, low)
 
 
-# What the noise is
+# Strength and distribution of the noise
 
 
 def signal_to_noise(x0: Tensor, noise_level: float) -> float:
-    """Var(ln x₀) over the picture's pixels, divided by s²: a ratio of powers, 0 for one grey."""
+    """Var(ln x₀) over the image's pixels, divided by s²: a ratio of powers, 0 for uniform grey."""
     return x0.double().log().var(correction=0).item() / noise_level**2
 
 
@@ -316,8 +319,11 @@ def decibels(ratio: float) -> float:
 def log_energy(ratio: float) -> float:
     """E[(ln|1 + r z|)²] for z ~ N(0, 1): the mean square change of ln|x| when r x z is added to x.
 
-    Integrated over w = ln|1 + r z|, in which the density is smooth although the logarithm is not.
+    Integrated over w = ln|1 + r z|, in whose density the singularity of the logarithm is gone.
     """
+    # |z| > 12 has a probability below 1e-32, so w ends at ln(1 + 12 r). If 12 r < 1, it starts at
+    # ln(1 − 12 r); if not, 1 + r z can be 0 and w any negative number, but the density falls like
+    # e^w, and what lies below −30 is less than the rounding of the sum.
     reach = 12 * ratio
     w = np.linspace(math.log1p(-reach) if reach < 0.99 else -30, math.log1p(reach), 4001)
     density = _folded(w, np.ones(1), np.ones(1), ratio)
@@ -326,7 +332,9 @@ def log_energy(ratio: float) -> float:
 
 @cache
 def _energies() -> tuple[Array, Array]:
-    """ln r and ln of `log_energy`(r), as a table to look up; it rises throughout."""
+    """A table of ln r and ln of `log_energy`(r), which increases with r."""
+    # From r = 1e-4 to 1e10, for noise levels s from 0.002 to 20: log_energy(r) is about r² for
+    # small r and (ln r)² for large r.
     log_ratio = np.linspace(-9, 23, 800)
     return log_ratio, np.log([log_energy(math.exp(v)) for v in log_ratio])
 
@@ -334,8 +342,8 @@ def _energies() -> tuple[Array, Array]:
 def additive_strength(x0: Tensor, noise_level: float) -> float:
     """τ such that x₀ + τ z changes ln|x| by as much as multiplicative noise at level s does.
 
-    As much: E[(ln|x₀ + τ z| − ln x₀)²] = s² in the mean over the picture's pixels; s in
-    [0.002, 20], good to three digits.
+    That is, E[(ln|x₀ + τ z| − ln x₀)²] = s² in the mean over the image's pixels. For s in
+    [0.002, 20], accurate to three digits.
     """
     values, weights = _values(x0)
     log_ratio, log_energies = _energies()
@@ -346,7 +354,7 @@ def additive_strength(x0: Tensor, noise_level: float) -> float:
 
 
 def crossing_share(x0: Tensor, strength: float) -> float:
-    """Share of pixels that additive noise of strength τ is expected to push below zero."""
+    """Expected share of pixels that additive noise of strength τ takes below zero."""
     from scipy.special import ndtr
 
     values, weights = _values(x0)
@@ -354,19 +362,20 @@ def crossing_share(x0: Tensor, strength: float) -> float:
 
 
 def multiplicative_density(x0: Tensor, process: GeometricBrownianMotion, log_x: Array) -> Array:
-    """Density of ln X_T for a pixel picked at random from the picture `x0`, at `log_x` [P].
+    """Density of ln X_T for a random pixel of the image `x0`, at `log_x` [P].
 
-    The exact mixture over the picture's own values v: Σ_v w_v N(ln v + m(T), s(T)²).
+    This is the exact mixture over the image's values v: Σ_v w_v N(ln v + m(T), s(T)²).
     """
     values, weights = (torch.from_numpy(a) for a in _values(x0))
-    law = LogNormalMixtureScore(process, values.log()[:, None], torch.zeros(1), weights)
+    mixture = LogNormalMixtureScore(process, values.log()[:, None], torch.zeros(1), weights)
     x = torch.from_numpy(log_x).exp()[:, None]
     t = torch.full((len(x),), process.horizon, dtype=torch.float64)
-    return (law.log_density(x, t).exp() * x[:, 0]).numpy()
+    # `log_density` is that of x; the density of ln x is x times as large.
+    return (mixture.log_density(x, t).exp() * x[:, 0]).numpy()
 
 
 def additive_density(x0: Tensor, strength: float, log_x: Array) -> Array:
-    """Density of ln|x₀ + τ z| for a pixel picked at random from the picture, at `log_x` [P]."""
+    """Density of ln|x₀ + τ z| for a random pixel of the image `x0`, at `log_x` [P]."""
     values, weights = _values(x0)
     return _folded(log_x, values, weights, strength)
 
@@ -380,6 +389,6 @@ def _folded(w: Array, values: Array, weights: Array, strength: float) -> Array:
 
 
 def _values(x0: Tensor) -> tuple[Array, Array]:
-    """The picture's distinct values, and the share of pixels that each has."""
+    """The image's distinct values, and the share of pixels with each."""
     values, counts = np.unique(x0.double().cpu().numpy(), return_counts=True)
     return values, counts / counts.sum()

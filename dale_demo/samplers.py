@@ -1,9 +1,10 @@
 """Six reverse-time samplers with one signature, as generators of `Step`.
 
-Every sampler walks a falling grid T = t₀ > t₁ > … > t_N = 0 and holds the state in logarithms,
-as sign(x) and ln|x|, so that nothing overflows at any noise level. They differ only in the rule
-that takes one interval. Below, δ = t_k − t_{k+1}, s and s' are the noise levels before and after,
-u = ln x − m(t), D = u + s² (1 + h) is the estimate, z ~ N(0, I) and a ∈ [0, 1] an annealing factor.
+Every sampler follows a falling time grid T = t₀ > t₁ > … > t_N = 0 and keeps the state as sign(x)
+and ln|x|, so that nothing overflows at any noise level. The samplers differ only in the update over
+one interval of the grid. Below, δ = t_k − t_{k+1} is its length, s and s' are the noise levels
+before and after it, u = ln x − m(t), D = u + s² (1 + h) is the estimate of ln x₀, z ~ N(0, I), and
+a ∈ [0, 1] is an annealing factor.
 """
 
 import math
@@ -21,25 +22,26 @@ SamplerName = Literal[
     "dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep", "multistep-bridge"
 ]
 NoiseSource = Callable[[], Tensor]
+"""Returns the next standard normals z [B, …]."""
 LogFactor = tuple[Tensor, Tensor | None]
-"""What a Langevin step multiplies by: ln|factor| and, where it can be negative, its sign."""
+"""The factor of a Langevin update: ln|factor| and, where the factor can be negative, its sign."""
 
 LOG_LIMIT = 700.0
-"""|ln x| is held below this, so that exp(ln x) neither overflows nor vanishes in float64."""
+"""Limit on |ln x|: float64 holds e^±709, so exp(ln x) is neither infinite nor 0 within it."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One frame of a trajectory: the state at `t` and what the network makes of it.
+    """The state of a sampling run at one time, and the estimate made from it.
 
     Args:
         index: k, from 0 (the start) to N (the result).
         t: Time of the state, falling from T to 0.
         x: State at `t`, float64 [B, …]; positive, except where the unconstrained sampler crossed.
-        estimate: D = E[ln X₀ | X_t], float64 [B, …]; exp(estimate) is the picture meant. At
-            t = 0 it is ln|x| itself.
-        crossings: Times that a coordinate has changed sign so far, int64 [B], on the device.
-        calls: Evaluations of the score so far.
+        estimate: D = E[ln X₀ | X_t], float64 [B, …], so that exp(estimate) is the estimated data
+            point. At t = 0 it is ln|x| itself.
+        crossings: Sign changes of each sample's coordinates so far, int64 [B], on the device.
+        score_evaluations: Evaluations of the score so far.
     """
 
     index: int
@@ -47,7 +49,16 @@ class Step:
     x: Tensor
     estimate: Tensor
     crossings: Tensor
-    calls: int
+    score_evaluations: int
+
+    @property
+    def calls(self) -> int:
+        """The former name of `score_evaluations`, which published model cards use."""
+        return self.score_evaluations
+
+
+Watch = Callable[[Step], object]
+"""A callback for every step of a run."""
 
 
 class Sampler(Protocol):
@@ -58,10 +69,11 @@ class Sampler(Protocol):
         x: Start [B, …] at t = T, nowhere 0.
         process: The forward process.
         grid: Falling times [N + 1] from T to 0; see `process.make_grid`.
-        noise: Gives the next z [B, …]; only stochastic samplers ask.
+        noise: Returns the next z [B, …]; deterministic samplers never call it.
 
     Raises:
-        ValueError: The grid does not fall to 0 or starts beyond T; x holds 0 or NaN.
+        ValueError: The grid does not fall to 0 or starts beyond T; x contains 0, NaN or ±∞.
+            Raised when the first step is asked for.
     """
 
     def __call__(
@@ -80,10 +92,10 @@ class LangevinOptions:
     """The paper's settings for the two Langevin samplers.
 
     Args:
-        annealing: Factor per outer step on the noise, a_k = annealing^k, in [0, 1].
+        annealing: Base of the annealing factor a_k = annealing^k at step k, in [0, 1].
         repeats: L, updates at each time, at least 1.
         step_size: Fixed δ > 0 in place of t_k − t_{k+1}.
-        tweedie: Replace the last interval by the noise-free estimate x = exp(D).
+        tweedie: Replace the update of the last interval by x = exp(D), without noise.
 
     Raises:
         ValueError: A number is outside its range.
@@ -152,19 +164,19 @@ def probability_flow(
 ) -> Iterator[Step]:
     """Heun's method on du/ds = (u − D)/s, the flow with the same marginals; deterministic.
 
-    In time this is dy/dt = μ − σ²/2 − ½σ² (1 + h). The last interval is one Euler step, u = D.
+    In time this is dy/dt = μ − σ²/2 − ½σ² (1 + h). The last interval is one Euler step, u' = D.
     """
-    walk = _Walk(score, x, process, grid)
-    while not walk.finished:
-        yield (step := walk.look())
-        s, s_next = walk.levels
-        start = walk.u
-        slope = (start - step.estimate) / s
-        walk.advance(start + (s_next - s) * slope)
-        if s_next > 0:
-            slope_next = (walk.u - walk.denoise()) / s_next
-            walk.u = start + (s_next - s) * (slope + slope_next) / 2
-    yield walk.last()
+    state = _SamplingState(score, x, process, grid)
+    while not state.finished:
+        yield (step := state.current_step())
+        s, s_next = state.noise_levels
+        u = state.u
+        slope = (u - step.estimate) / s
+        state.advance(u + (s_next - s) * slope)
+        if s_next > 0:  # at s' = 0 the slope is 0/0
+            slope_next = (state.u - state.denoise()) / s_next
+            state.u = u + (s_next - s) * (slope + slope_next) / 2
+    yield state.final_step()
 
 
 @torch.inference_mode()
@@ -177,11 +189,16 @@ def bridge(
     noise: NoiseSource,
 ) -> Iterator[Step]:
     """u' = D + (s'²/s²)(u − D) + s' √(1 − s'²/s²) z: the exact GBM bridge towards exp(D)."""
-    walk = _Walk(score, x, process, grid)
-    while not walk.finished:
-        yield (step := walk.look())
-        walk.cross(step.estimate, noise)
-    yield walk.last()
+    state = _SamplingState(score, x, process, grid)
+    while not state.finished:
+        yield (step := state.current_step())
+        s, s_next = state.noise_levels
+        d, ratio = step.estimate, (s_next / s) ** 2
+        u = d + ratio * (state.u - d)
+        if s_next > 0:  # the last interval ends at D and needs no draw
+            u = u + s_next * (1 - ratio) ** 0.5 * noise()
+        state.advance(u)
+    yield state.final_step()
 
 
 @torch.inference_mode()
@@ -193,18 +210,24 @@ def multistep(
     *,
     noise: NoiseSource,
 ) -> Iterator[Step]:
-    """DPM-Solver++(2M) (Lu et al. 2022) in u: second order with one call a step, deterministic.
+    """DPM-Solver++(2M) (Lu et al. 2022) in u: second order with one score evaluation a step.
 
-    u' = D̃ + (s'/s)(u − D̃), with D̃ = D + (D − D_previous) / (2r), where λ = −ln s, η = λ' − λ and
-    r = η_previous / η; the last interval is u = D.
+    u' = D̃ + (s'/s)(u − D̃) with D̃ = D + (D − D_previous) / (2r), where λ = −ln s, η = λ' − λ and
+    r = η_previous / η. D̃ = D in the first interval, and in the last, where η = ∞. Deterministic.
     """
-    walk = _Walk(score, x, process, grid)
-    while not walk.finished:
-        yield (step := walk.look())
-        s, s_next = walk.levels
-        target = walk.extrapolate(step.estimate)
-        walk.advance(target + (s_next / s) * (walk.u - target))
-    yield walk.last()
+    state = _SamplingState(score, x, process, grid)
+    previous: tuple[Tensor, float] | None = None
+    while not state.finished:
+        yield (step := state.current_step())
+        s, s_next = state.noise_levels
+        d = target = step.estimate
+        if previous is not None and s_next > 0:
+            d_previous, s_previous = previous
+            r = math.log(s_previous / s) / math.log(s / s_next)
+            target = d + (d - d_previous) / (2 * r)
+        previous = d, s
+        state.advance(target + (s_next / s) * (state.u - target))
+    yield state.final_step()
 
 
 @torch.inference_mode()
@@ -216,15 +239,26 @@ def multistep_bridge(
     *,
     noise: NoiseSource,
 ) -> Iterator[Step]:
-    """SDE-DPM-Solver++(2M) (Lu et al. 2022) in u: a bridge of second order, towards exp(D̃).
+    """SDE-DPM-Solver++(2M) (Lu et al. 2022) in u: the bridge towards exp(D̃), of second order.
 
     u' = D̃ + (s'²/s²)(u − D̃) + s' √(1 − s'²/s²) z, with D̃ as in `multistep`.
     """
-    walk = _Walk(score, x, process, grid)
-    while not walk.finished:
-        yield (step := walk.look())
-        walk.cross(walk.extrapolate(step.estimate), noise)
-    yield walk.last()
+    state = _SamplingState(score, x, process, grid)
+    previous: tuple[Tensor, float] | None = None
+    while not state.finished:
+        yield (step := state.current_step())
+        s, s_next = state.noise_levels
+        d = target = step.estimate
+        if previous is not None and s_next > 0:
+            d_previous, s_previous = previous
+            r = math.log(s_previous / s) / math.log(s / s_next)
+            target = d + (d - d_previous) / (2 * r)
+        previous, ratio = (d, s), (s_next / s) ** 2
+        u = target + ratio * (state.u - target)
+        if s_next > 0:
+            u = u + s_next * (1 - ratio) ** 0.5 * noise()
+        state.advance(u)
+    yield state.final_step()
 
 
 SAMPLERS: dict[SamplerName, Sampler] = {
@@ -235,11 +269,21 @@ SAMPLERS: dict[SamplerName, Sampler] = {
     "multistep": multistep,
     "multistep-bridge": multistep_bridge,
 }
+SAMPLER_LABELS: dict[SamplerName, str] = {
+    "dale-langevin": "dale-langevin: Euler–Maruyama in ln x",
+    "unconstrained": "unconstrained: Euler–Maruyama in x",
+    "probability-flow": "probability-flow: Heun",
+    "bridge": "bridge: ancestral step",
+    "multistep": "multistep: DPM-Solver++(2M)",
+    "multistep-bridge": "multistep-bridge: SDE-DPM-Solver++(2M)",
+}
+"""Each sampler's name with the name under which the method is known elsewhere."""
 LANGEVIN: tuple[SamplerName, ...] = ("dale-langevin", "unconstrained")
+"""The samplers that take `LangevinOptions`."""
 
 
 def evaluations_needed(sampler: SamplerName, steps: int, options: LangevinOptions) -> int:
-    """How often `sampler` evaluates the score on a grid of `steps` intervals."""
+    """Count the score evaluations of `sampler` on a grid of `steps` intervals."""
     if sampler == "probability-flow":
         return 2 * steps - 1
     if sampler in LANGEVIN:
@@ -247,9 +291,23 @@ def evaluations_needed(sampler: SamplerName, steps: int, options: LangevinOption
     return steps
 
 
-def log_factor(product: Tensor) -> LogFactor:
-    """A factor of either sign, as `langevin` takes it."""
-    return product.abs().clamp_min(1e-300).log(), torch.where(product < 0, -1.0, 1.0)
+def log_factor(factor: Tensor) -> LogFactor:
+    """Split a factor of either sign into ln|factor| and its sign."""
+    # A factor of exactly 0 would be absorbing: ln 0 = −∞ has no way back.
+    return factor.abs().clamp_min(1e-300).log(), torch.where(factor < 0, -1.0, 1.0)
+
+
+def last_state(steps: Iterator[Step], watch: Watch | None = None) -> Tensor:
+    """Run a sampler to its end and return the state at t = 0 [B, …].
+
+    Args:
+        steps: The steps of the run.
+        watch: Called with every step.
+    """
+    for step in steps:
+        if watch is not None:
+            watch(step)
+    return step.x
 
 
 @torch.inference_mode()
@@ -263,26 +321,31 @@ def langevin(
     options: LangevinOptions,
 ) -> Iterator[Step]:
     """Multiply the state x by `factor(x, h, δ, a, z)` at every time, `repeats` times."""
-    walk = _Walk(score, x, process, grid)
-    while not walk.finished:
-        yield (step := walk.look())
-        if options.tweedie and walk.index == walk.steps - 1:
-            walk.advance(step.estimate)
+    state = _SamplingState(score, x, process, grid)
+    while not state.finished:
+        yield (step := state.current_step())
+        if options.tweedie and state.index == state.steps - 1:
+            state.advance(step.estimate)
             break
-        delta = options.step_size or walk.interval
-        a = options.annealing**walk.index
+        delta = options.step_size or state.interval
+        a = options.annealing**state.index
         for repeat in range(options.repeats):
-            state, h = (step.x, walk.h) if repeat == 0 else (walk.x, walk.hyvarinen())
-            walk.multiply(*factor(state, h, delta, a, noise()))
-        walk.index += 1
-    yield walk.last()
+            # The first update uses the score that the step's estimate was made from.
+            x, h = (step.x, state.h) if repeat == 0 else (state.x, state.evaluate_score())
+            state.multiply(*factor(x, h, delta, a, noise()))
+        state.index += 1
+    yield state.final_step()
 
 
-class _Walk:
-    """The state of one run: where it stands on the grid, sign(x), ln|x|, and what was counted."""
+class _SamplingState:
+    """Where a run is on its grid, its state as sign(x) and ln|x|, and its counters.
+
+    All that depends on the grid is turned into Python numbers here, before the first step: reading
+    it from a device tensor later would wait for the device.
+    """
 
     def __init__(self, score: Score, x: Tensor, process: GeometricBrownianMotion, grid: Tensor):
-        check_start(x, process, grid)
+        _check_start(x, process, grid)
         self._score = score
         self._times = grid.to(x.device, torch.float64)
         self._drifts = process.log_drift(grid.double()).tolist()
@@ -290,8 +353,7 @@ class _Walk:
         self._grid: list[float] = grid.tolist()
         self._sign, self._y = x.sign().double(), x.double().abs().log()
         self._crossings = torch.zeros(len(x), dtype=torch.int64, device=x.device)
-        self._calls = 0
-        self._before: tuple[Tensor, float] | None = None
+        self._score_evaluations = 0
         self.steps = len(grid) - 1
         self.index = 0
 
@@ -305,13 +367,13 @@ class _Walk:
         return self._sign * self._y.exp()
 
     @property
-    def levels(self) -> tuple[float, float]:
-        """Noise levels s, s' at both ends of the coming interval."""
+    def noise_levels(self) -> tuple[float, float]:
+        """Noise levels s and s' at both ends of the current interval."""
         return self._levels[self.index], self._levels[self.index + 1]
 
     @property
     def interval(self) -> float:
-        """δ, the length of the coming interval."""
+        """δ, the length of the current interval."""
         return self._grid[self.index] - self._grid[self.index + 1]
 
     @property
@@ -323,64 +385,51 @@ class _Walk:
     def u(self, value: Tensor) -> None:
         self._y = (value + self._drifts[self.index]).clamp(-LOG_LIMIT, LOG_LIMIT)
 
-    def hyvarinen(self) -> Tensor:
-        """Evaluate the score at |x|."""
-        self._calls += 1
+    def evaluate_score(self) -> Tensor:
+        """Evaluate the score at |x|.
+
+        It is undefined for x ≤ 0, since the data are positive. Where the unconstrained sampler has
+        crossed zero, the score of the mirror image |x| stands in for it.
+        """
+        self._score_evaluations += 1
         t = self._times[self.index].expand(len(self._y))
         return self._score(self._y.exp(), t).double()
 
     def denoise(self) -> Tensor:
-        """Evaluate the score and turn it into D = u + s² (1 + h)."""
-        self.h = self.hyvarinen()
+        """Evaluate the score, keep it as `h`, and return D = u + s² (1 + h)."""
+        self.h = self.evaluate_score()
         return self.u + self._levels[self.index] ** 2 * (1 + self.h)
 
-    def look(self) -> Step:
-        """The frame at the present time, with its estimate."""
-        return self._frame(self.denoise())
+    def current_step(self) -> Step:
+        """Evaluate the score and return the step at the current time."""
+        return self._step(self.denoise())
 
-    def last(self) -> Step:
-        """The frame at t = 0, which is its own estimate."""
-        return self._frame(self._y)
+    def final_step(self) -> Step:
+        """The step at t = 0, where the state is its own estimate."""
+        return self._step(self._y)
 
     def advance(self, u: Tensor) -> None:
-        """Go to the next time with ln|x| = u + m(t)."""
+        """Move to the next time with ln|x| = u + m(t)."""
         self.index += 1
         self.u = u
 
-    def extrapolate(self, estimate: Tensor) -> Tensor:
-        """D̃, what `multistep` steps towards: D itself in the first interval and in the last."""
-        (s, s_next), before = self.levels, self._before
-        self._before = estimate, s
-        if before is None or s_next == 0:
-            return estimate
-        d_before, s_before = before
-        r = math.log(s_before / s) / math.log(s / s_next)
-        return estimate + (estimate - d_before) / (2 * r)
-
-    def cross(self, target: Tensor, noise: NoiseSource) -> None:
-        """Go to the next time by the bridge from u to `target`, which it would reach at t = 0."""
-        s, s_next = self.levels
-        kept = (s_next / s) ** 2
-        u = target + kept * (self.u - target)
-        self.advance(u + s_next * (1 - kept) ** 0.5 * noise() if s_next > 0 else u)
-
-    def multiply(self, log_factor: Tensor, sign: Tensor | None) -> None:
-        """x ← x ∘ factor at the present time, counting the signs that change."""
-        self._y = (self._y + log_factor).clamp(-LOG_LIMIT, LOG_LIMIT)
+    def multiply(self, log_size: Tensor, sign: Tensor | None) -> None:
+        """x ← x ∘ sign ∘ exp(log_size) at the current time, counting the sign changes."""
+        self._y = (self._y + log_size).clamp(-LOG_LIMIT, LOG_LIMIT)
         if sign is not None:
             self._sign = self._sign * sign
             self._crossings = self._crossings + (sign < 0).flatten(1).sum(1)
 
-    def _frame(self, estimate: Tensor) -> Step:
+    def _step(self, estimate: Tensor) -> Step:
         t = self._grid[self.index]
-        return Step(self.index, t, self.x, estimate, self._crossings, self._calls)
+        return Step(self.index, t, self.x, estimate, self._crossings, self._score_evaluations)
 
 
-def check_start(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:
-    """Raise ValueError unless `grid` falls to 0 from T at most, and x is finite and nowhere 0."""
+def _check_start(x: Tensor, process: GeometricBrownianMotion, grid: Tensor) -> None:
+    """Raise ValueError unless `grid` falls to 0 from at most T, and x is finite and nowhere 0."""
     if grid.ndim != 1 or len(grid) < 2 or not (grid.diff() < 0).all() or grid[-1] != 0:
         raise ValueError(f"A grid falls strictly to t = 0 in at least one step, got {grid}.")
-    if grid[0] > process.horizon * (1 + 1e-9):
+    if grid[0] > process.horizon * (1 + 1e-9):  # rounding of (s/σ)² may end a little above T
         raise ValueError(f"The grid starts at {grid[0]:g}, beyond the horizon {process.horizon:g}.")
     if not (x.isfinite() & (x != 0)).all():
         raise ValueError("The start must be finite and nowhere 0: a product cannot leave 0.")

@@ -1,7 +1,7 @@
-"""From settings to a stream of steps: what the command line, the page and benchmarks share."""
+"""Sampling runs: their settings, presets, start distributions, and batches of images."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
@@ -22,17 +22,18 @@ from dale_demo.samplers import (
     LangevinOptions,
     SamplerName,
     Step,
+    Watch,
     dale_langevin,
     evaluations_needed,
+    last_state,
     unconstrained,
 )
 
 StartName = Literal["exact", "fitted", "class-averaged"]
 PresetName = Literal["wide", "paper"]
-Watch = Callable[[Step], object]
-"""Looks at every step as it passes."""
 
 UNCONDITIONAL = -1
+"""The label of an image without a class."""
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -42,28 +43,28 @@ def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
 
 @dataclass(frozen=True)
 class SamplingSettings:
-    """Everything that fixes a run, apart from the network.
+    """Everything that determines a run, apart from the network.
 
-    The process runs to T = 1, so that its volatility σ is the noise level s(T).
+    The process runs to T = 1, so that its volatility σ equals the noise level s(T).
 
     Args:
         sampler: Which of `samplers.SAMPLERS`.
         noise_level: s(T), where sampling starts, in [0.002, 20].
-        mu: Drift μ; None means σ²/2, which keeps the median still.
+        mu: Drift μ; None means σ²/2, which keeps the median constant.
         steps: N, intervals of the grid.
         grid: Spacing of the times: "karras" in noise level, or "uniform" in t.
-        start: Law of X_T: "exact" has, at each pixel, the first two log moments of the noised
-            data of the label, at any noise level; "fitted" is the one stored with the
-            checkpoint, for its own process; "class-averaged" noises the mean picture of each
-            sample's class (of class i mod C for an unconditional sample i).
-        labels: Class of each picture, −1 where unconditional.
-        guidance: Classifier-free guidance w ≥ 0; 1 is the conditional score itself.
-        seed: Of every draw.
-        annealing, repeats, step_size, tweedie: Of the two Langevin samplers only; see
+        start: Distribution of X_T: "exact" has, at each pixel, the first two log moments of the
+            noised data of the label, at any noise level; "fitted" is the one stored with the
+            checkpoint, for the checkpoint's process only; "class-averaged" noises the mean image
+            of each sample's class (of class i mod C for an unconditional sample i).
+        labels: Class of each image, −1 where unconditional.
+        guidance: Weight w ≥ 0 of classifier-free guidance; 1 is the conditional score itself.
+        seed: Seed of every random draw, not negative.
+        annealing, repeats, step_size, tweedie: For the two Langevin samplers only; see
             `samplers.LangevinOptions`.
 
     Raises:
-        ValueError: A name is unknown, or a number outside its range.
+        ValueError: A name is unknown, or a number is outside its range.
     """
 
     sampler: SamplerName = "multistep-bridge"
@@ -93,14 +94,14 @@ class SamplingSettings:
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}.")
         if not self.labels:
-            raise ValueError("labels must name at least one picture; −1 means unconditional.")
+            raise ValueError("labels must name at least one image; −1 means unconditional.")
         if min(self.labels) < UNCONDITIONAL:
             raise ValueError(f"labels must be −1 or more, got {min(self.labels)}.")
         if not (math.isfinite(self.guidance) and self.guidance >= 0):
             raise ValueError(f"guidance must be finite and not negative, got {self.guidance}.")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative, got {self.seed}.")
-        _ = self.process, self.langevin  # they check mu and the options of the Langevin samplers
+        _ = self.process, self.langevin  # building them checks mu and the Langevin options
 
     @property
     def process(self) -> GeometricBrownianMotion:
@@ -115,8 +116,8 @@ class SamplingSettings:
         return LangevinOptions(self.annealing, self.repeats, self.step_size, self.tweedie)
 
     @property
-    def calls(self) -> int:
-        """Evaluations of the score in the whole run; `Step.calls` counts up to this."""
+    def score_evaluations(self) -> int:
+        """Score evaluations of the whole run; `Step.score_evaluations` counts up to this."""
         return evaluations_needed(self.sampler, self.steps, self.langevin)
 
     @property
@@ -126,9 +127,9 @@ class SamplingSettings:
 
     @property
     def network_evaluations(self) -> int:
-        """Network calls for one picture: guidance takes two for each evaluation of the score."""
+        """Network evaluations for one image: under guidance, two for each score evaluation."""
         guided = self.guidance != 1 and max(self.labels) > UNCONDITIONAL
-        return self.calls * (2 if guided else 1)
+        return self.score_evaluations * (2 if guided else 1)
 
 
 PRESETS: dict[PresetName, SamplingSettings] = {
@@ -142,11 +143,14 @@ PRESETS: dict[PresetName, SamplingSettings] = {
         tweedie=False,
     ),
 }
-"""Settings named after what they are for; labels and seed are yours to `dataclasses.replace`."""
+"""Settings by purpose; set labels and seed with `dataclasses.replace`.
+
+"wide" gives the best images in few network evaluations; "paper" reproduces arXiv 2510.02730.
+"""
 
 
 def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
-    """The preset "paper" with the step size, repeats and annealing the paper tuned to `dataset`.
+    """The preset "paper" with the paper's step size, repeats and annealing for `dataset`.
 
     Raises:
         ValueError: The paper has no constants for this data set and sampler.
@@ -167,27 +171,26 @@ def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
 
 
 def cycle_labels(classes: Sequence[int], count: int) -> tuple[int, ...]:
-    """`count` labels that go round `classes`; no classes means unconditional."""
+    """Repeat `classes` in turn up to `count` labels; no classes means unconditional."""
     return tuple((classes or (UNCONDITIONAL,))[i % max(1, len(classes))] for i in range(count))
 
 
 def run(
     checkpoint: Checkpoint, settings: SamplingSettings, *, indices: Sequence[int] | None = None
 ) -> Iterator[Step]:
-    """Sample with a network, on the device where it is.
+    """Sample with a network, on the network's device.
 
     Args:
-        checkpoint: The network and what belongs to it.
-        settings: What to do; checked against the network here.
-        indices: Which pictures of the run make this batch, as positions in `settings.labels`;
-            all of them when left out. Picture i is the same in every batch.
+        checkpoint: The network with its configuration.
+        settings: Settings of the run, checked against the network here.
+        indices: Images of the run in this batch, as positions in `settings.labels`; all of them
+            if None. Image i is the same in every batch.
 
     Returns:
         The sampler's steps, from t = T to t = 0.
 
     Raises:
-        ValueError: The network has no such class, an index is outside the run, or the fitted
-            start belongs to another process.
+        ValueError: As for `check`, or an index is outside the run.
     """
     check(checkpoint, settings)
     model, process = checkpoint.model, settings.process
@@ -195,7 +198,7 @@ def run(
     indices = range(len(settings.labels)) if indices is None else indices
     if not indices or min(indices) < 0 or max(indices) >= len(settings.labels):
         raise ValueError(
-            f"indices must be positions of the run's {len(settings.labels)} pictures: {indices}."
+            f"indices must be positions of the run's {len(settings.labels)} images: {indices}."
         )
     labels = torch.tensor([settings.labels[i] for i in indices], device=device)
     noise = Noise(settings.seed, indices, model.config.image_shape, device)
@@ -211,10 +214,10 @@ def run(
 
 
 def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:
-    """Make sure that a network can do what `settings` ask, before any work begins.
+    """Check `settings` against a network.
 
     Raises:
-        ValueError: It has no such class, or its fitted start belongs to another process.
+        ValueError: The network has no such class, or its fitted start belongs to another process.
     """
     classes, own = checkpoint.model.config.num_classes, checkpoint.config.process
     if max(settings.labels) >= classes:
@@ -237,11 +240,11 @@ def sample_images(
     watch: Watch | None = None,
     indices: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
-    """Sample the pictures of a run, uint8 [N, H, W, C], `batch_size` at a time.
+    """Sample the images of a run, uint8 [N, H, W, C], `batch_size` at a time.
 
     Args:
         watch: Called with every step of every batch.
-        indices: Which of them, as positions in `settings.labels`; all when left out.
+        indices: Images to sample, as positions in `settings.labels`; all of them if None.
 
     Raises:
         ValueError: As for `run`, or batch_size is below 1.
@@ -253,10 +256,8 @@ def sample_images(
     parts = []
     for first in range(0, len(indices), batch_size):
         batch = indices[first : first + batch_size]
-        for step in run(checkpoint, settings, indices=batch):
-            if watch is not None:
-                watch(step)
-        parts.append(pixels(step.x.abs()).permute(0, 2, 3, 1).cpu().numpy())
+        x = last_state(run(checkpoint, settings, indices=batch), watch)
+        parts.append(pixels(x.abs()).permute(0, 2, 3, 1).cpu().numpy())
     return np.concatenate(parts)
 
 
@@ -267,7 +268,7 @@ def _start(
     indices: Sequence[int],
     z: Tensor,
 ) -> Tensor:
-    """X_T [B, C, H, W] from standard normals `z` of that shape."""
+    """Draw X_T [B, C, H, W] from standard normals `z` of that shape."""
     process, config = settings.process, checkpoint.config
     if settings.start == "class-averaged":
         averages = checkpoint.model.class_averages
@@ -278,5 +279,6 @@ def _start(
     rows = torch.where(labels < 0, checkpoint.model.null_label, labels)
     mean, std = checkpoint.model.log_means[rows].double(), checkpoint.model.log_stds[rows].double()
     horizon = torch.tensor(process.horizon, dtype=torch.float64, device=z.device)
+    # The variances of ln x₀ at each pixel and of the noise, s(T)², add.
     spread = torch.hypot(std, process.noise_level(horizon))
     return torch.exp(mean + process.log_drift(horizon) + spread * z)

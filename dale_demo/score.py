@@ -1,11 +1,11 @@
-"""The score contract, its conversions, and exact scores.
+"""Scores: their interface, conversions between score and denoiser, and exact scores.
 
 A *score* is a callable `(x, t) -> h` with x [B, …] > 0, t [B] and the Hyvärinen score
 
     h_t(x) = x ∘ ∇_x ln p_t(x)   [B, …],   so that   ∇_y ln p_Y(y) = 1 + h   with y = ln x.
 
 With Tweedie's formula in log space, D = E[ln X₀ | X_t] = y − m(t) + s(t)² (1 + h), a score and a
-denoiser are one object. Networks, exact mixtures and guided combinations are interchangeable.
+denoiser determine each other. Networks, exact mixtures and guided combinations are interchangeable.
 """
 
 from collections.abc import Callable
@@ -48,20 +48,16 @@ def hyvarinen_from_denoised(
     return (d - x.log() + process.log_drift(t)) / process.noise_level(t) ** 2 - 1
 
 
-def stein_from_hyvarinen(h: Tensor, x: Tensor) -> Tensor:
-    """∇_x ln p = h / x."""
-    return h / x
-
-
 def hyvarinen_from_stein(stein: Tensor, x: Tensor) -> Tensor:
-    """h = x ∘ ∇_x ln p."""
+    """h = x ∘ ∇_x ln p, from the Stein score ∇_x ln p at `x`, both [B, …]."""
     return stein * x
 
 
 def from_denoiser(denoiser: LogDenoiser, process: GeometricBrownianMotion) -> Score:
     """Wrap a log-space denoiser, a network for instance, as the score of `process`.
 
-    The division by s² happens in the precision of `x`, so that D survives the round trip.
+    The division by s² is in the precision of `x`, so that D survives the round trip: in float32, D
+    recovered from h would lose its last digits for small s.
     """
 
     def score(x: Tensor, t: Tensor) -> Tensor:
@@ -95,13 +91,13 @@ class LogNormalMixtureScore:
     """Exact score of data Σ_k w_k LogNormal(a_k, b_k²) under the forward process.
 
     In log space the noised data are Σ_k w_k N(a_k + m(t), b_k² + s(t)²), with independent
-    coordinates inside each component; K = 1 is log-normal data, b → 0 a set of points.
+    coordinates inside each component. K = 1 is log-normal data; b → 0 is a set of points.
 
     Args:
         process: The forward process.
         log_means: a [K, …], one row for each component.
         log_stds: b, broadcastable to [K, …], not negative.
-        weights: w [K], not negative; normalised here. Equal when left out.
+        weights: w [K], not negative; normalised here. All equal if None.
 
     Raises:
         ValueError: A shape does not fit, a weight or a spread is negative, or all weights are 0.
@@ -132,7 +128,7 @@ class LogNormalMixtureScore:
         return log_joint - x.double().log().flatten(1).sum(1)
 
     def _posterior(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """ln p_Y(y) [B] and ∇_y ln p_Y(y) [B, …], by one pass over the components."""
+        """Return ln p_Y(y) [B] and ∇_y ln p_Y(y) [B, …] from the posterior over the components."""
         y = x.double().log().flatten(1).unsqueeze(1)
         t = t.double().reshape(-1, 1, 1)
         variance = self._b2.to(y.device) + self.process.noise_level(t) ** 2
@@ -160,7 +156,7 @@ def _check_mixture(log_means: Tensor, log_stds: Tensor, weights: Tensor) -> None
 
 
 def log_normal_score(process: GeometricBrownianMotion, data: LogNormal) -> Score:
-    """Exact score of data that are log-normal and independent in every coordinate, any shape."""
+    """Exact score of data with independent log-normal coordinates, of any shape."""
 
     def score(x: Tensor, t: Tensor) -> Tensor:
         t = expand_as(t, x)

@@ -1,8 +1,8 @@
-"""Two-dimensional positive data with an exact score at every t, and particles that walk to them.
+"""Two-dimensional positive data with an exact score at every t, and particle simulations on them.
 
 All data here are log-normal mixtures with one common spread, Σ_k LogNormal(a_k, b²) / K: points
-with a kernel around each. Their score is known (`LogNormalMixtureScore`), so that what a sampler
-does wrong is its own doing. The process keeps the median, μ = σ²/2 and T = 1, so s(T) = σ.
+with a kernel around each. Their score is known (`LogNormalMixtureScore`), so every error of a run
+is the sampler's own. The process has μ = σ²/2 and T = 1: it keeps the median, and s(T) = σ.
 """
 
 import math
@@ -31,18 +31,18 @@ from dale_demo.score import LogNormalMixtureScore, Score
 SIDE = 3.0
 """Data lie in the square (0, SIDE)²."""
 KERNEL = 0.035
-"""b, the spread of ln x around a point."""
+"""b, the standard deviation of ln x around a point."""
 ROWS = 100
-"""Particles that are scored at a time; more no longer fit into a processor's cache."""
+"""Particles per evaluation of the score; with more, the mixture leaves a processor's cache."""
 LEAST, MOST = 1e-9, 1e9
-"""|x| is held between these by the additive sampler, whose score blows up at 0."""
+"""Limits on |x| in the additive sampler, whose Stein score h/x diverges at 0."""
 FARTHEST = 1e6
-"""A particle that escaped counts as at most this far out when distances are measured."""
+"""Limit on the coordinates of particles that diverged, when distances are measured."""
 
 
 @dataclass(frozen=True, eq=False)
 class ToyData:
-    """The law Σ_k LogNormal(a_k, b²) / K in two dimensions.
+    """The distribution Σ_k LogNormal(a_k, b²) / K in two dimensions.
 
     Args:
         log_means: a [K, 2].
@@ -72,7 +72,7 @@ class ToyData:
         return torch.exp(self.log_means[which] + self.log_std * z)
 
     def score(self, process: GeometricBrownianMotion) -> Score:
-        """The exact score under `process`, some rows at a time."""
+        """The exact score under `process`, evaluated `ROWS` rows at a time."""
         exact = LogNormalMixtureScore(process, self.log_means, torch.tensor(self.log_std))
 
         def score(x: Tensor, t: Tensor) -> Tensor:
@@ -87,6 +87,7 @@ class ToyData:
 
 def two_spirals(count: int = 128) -> Tensor:
     """Two arms of one and a fifth turns, evenly spaced along the arm [count, 2]."""
+    # The radius grows with the angle, so arc length grows with its square: hence the root.
     along = torch.linspace(0, 1, count // 2, dtype=torch.float64).sqrt()
     angle, radius = 2.4 * math.pi * along, 0.15 + 0.85 * along
     arm = radius[:, None] * _circle(angle)
@@ -100,13 +101,14 @@ def rings(count: int = 120) -> Tensor:
 
 
 def moons(count: int = 120) -> Tensor:
-    """Two half circles that reach into each other [count, 2]."""
+    """Two interlocking half circles [count, 2]."""
     half = _circle(torch.linspace(0, math.pi, count // 2, dtype=torch.float64))
     upper = half - half.new_tensor([0.5, 0.25])
     return torch.cat([upper, -upper]) / 1.5
 
 
 def _full(count: int) -> Tensor:
+    """`count` evenly spaced points of the unit circle."""
     return _circle(torch.arange(count, dtype=torch.float64) * (2 * math.pi / count))
 
 
@@ -114,21 +116,21 @@ def _circle(angle: Tensor) -> Tensor:
     return torch.stack([angle.cos(), angle.sin()], 1)
 
 
-def placed(points: Tensor) -> Tensor:
-    """Map [-1, 1]² into the square of the data, close to the axes but off them."""
+def _placed(points: Tensor) -> Tensor:
+    """Map [-1, 1]² into the square of the data, near the axes but not on them."""
     return SIDE * (0.5 + 0.43 * points)
 
 
 def log_normals() -> ToyData:
-    """Five log-normal laws with a spread three times that of a kernel."""
+    """Five log-normal distributions with three times the spread of a kernel."""
     centres = torch.tensor([[0.3, 0.3], [0.3, 1.9], [1.0, 0.9], [2.2, 0.35], [2.2, 2.2]])
     return ToyData.around(centres.double(), 3 * KERNEL)
 
 
 SHAPES: dict[str, Callable[[], ToyData]] = {
-    "two spirals": lambda: ToyData.around(placed(two_spirals())),
-    "rings": lambda: ToyData.around(placed(rings())),
-    "moons": lambda: ToyData.around(placed(moons())),
+    "two spirals": lambda: ToyData.around(_placed(two_spirals())),
+    "rings": lambda: ToyData.around(_placed(rings())),
+    "moons": lambda: ToyData.around(_placed(moons())),
     "log-normal mixture": log_normals,
 }
 
@@ -145,16 +147,18 @@ def additive_langevin(
     noise: NoiseSource,
     options: LangevinOptions = LangevinOptions(),
 ) -> Iterator[Step]:
-    """x ← x + (σ² − μ) δ x + ½σ²δ (x + 1/x) h + a σ√δ z: adds where the others multiply.
+    """x ← x + (σ² − μ) δ x + ½σ²δ (x + 1/x) h + a σ√δ z: adds where the other samplers multiply.
 
     The first two terms and ½σ²δ x h are the probability flow in x; ½σ²δ h/x + σ√δ z is a Langevin
-    step with the Stein score h/x, which leaves p_t as it is (Song et al. 2021). So for δ → 0 every
-    p_t is kept, while at any δ noise of one size for all x can carry a small x over zero.
+    step with the Stein score h/x, under which p_t is stationary (Song et al. 2021). So for δ → 0
+    the marginals p_t are exact, while at any δ > 0 noise of one size for all x can carry a small x
+    across zero.
     """
 
     def factor(x: Tensor, h: Tensor, delta: float, a: float, z: Tensor) -> LogFactor:
         mu, sigma = process.mu, process.sigma
         drift = (sigma**2 - mu) * delta * x + 0.5 * sigma**2 * delta * (x + 1 / x) * h
+        # As a factor, so that the state and the sign changes are kept as in the other samplers.
         return log_factor(_bounded(x + drift + a * sigma * delta**0.5 * z) / x)
 
     return langevin(factor, score, x, process, grid, noise, options)
@@ -172,7 +176,7 @@ TOY_SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {
     "bridge": SAMPLERS["bridge"],
 }
 STEPPED = (*LANGEVIN, "additive")
-"""The samplers that take a step size."""
+"""The samplers that take a step size, and `LangevinOptions`."""
 
 
 # Runs
@@ -180,14 +184,14 @@ STEPPED = (*LANGEVIN, "additive")
 
 @dataclass(frozen=True)
 class ToySettings:
-    """How particles walk.
+    """Settings of a particle simulation.
 
     Args:
-        noise_level: s(T) > 0, from which they start.
-        steps: N ≥ 1.
-        grid: Where the steps lie.
+        noise_level: s(T) > 0, where sampling starts.
+        steps: N ≥ 1, intervals of the grid.
+        grid: Spacing of the times: "karras" in noise level, or "uniform" in t.
         step_size: Fixed δ for the samplers in `STEPPED`, in place of the grid's spacing.
-        seed: Of the start and the noise, not negative.
+        seed: Seed of the start and the noise, not negative.
         particles: B ≥ 1.
     """
 
@@ -212,30 +216,32 @@ class Paths:
         steps: Index of the step of each frame, from 0 to N [F].
         times: t, falling from T to 0 [F].
         x: State [F, B, 2].
-        crossings: Times that each particle has crossed an axis so far [F, B].
-        calls: Evaluations of the score in all.
+        crossings: Number of times each particle has crossed an axis so far [F, B].
+        score_evaluations: Score evaluations of the whole run.
     """
 
     steps: NDArray[np.int64]
     times: NDArray[np.float64]
     x: NDArray[np.float64]
     crossings: NDArray[np.int64]
-    calls: int
+    score_evaluations: int
 
     @property
     def crossed(self) -> int:
-        """Particles that have crossed an axis at least once."""
+        """Number of particles that have crossed an axis at least once."""
         return int((self.crossings[-1] > 0).sum())
 
 
-def walk(data: ToyData, sampler: str, settings: ToySettings, max_frames: int = 101) -> Paths:
-    """Let particles walk from exact draws of p_T; a seed gives every sampler the same start.
+def simulate(data: ToyData, sampler: str, settings: ToySettings, max_frames: int = 101) -> Paths:
+    """Sample particles, starting from exact draws of p_T.
+
+    With the same seed every sampler gets the same start and the same noise.
 
     Args:
-        data: Where they should end.
+        data: The distribution to sample.
         sampler: A key of `TOY_SAMPLERS`.
-        settings: How they walk.
-        max_frames: At most so many frames are kept, evenly, the first and last among them.
+        settings: Settings of the run.
+        max_frames: Most frames that are kept: evenly spaced, the first and the last among them.
 
     Raises:
         ValueError: A setting is outside its range.
@@ -255,34 +261,34 @@ def walk(data: ToyData, sampler: str, settings: ToySettings, max_frames: int = 1
         noise=lambda: torch.randn(shape, generator=noises, dtype=torch.float64),
         **({"options": options} if sampler in STEPPED else {}),
     )
-    return _collected([step for step in steps if step.index in kept])
+    return _paths([step for step in steps if step.index in kept])
 
 
 def _generators(seed: int) -> list[torch.Generator]:
-    """For the start, the noise, the sample of the data, and a second one."""
+    """Generators for the start, the noise, a sample of the data, and a second sample."""
     return [torch.Generator().manual_seed(s) for s in seeds_of(seed, range(4))]
 
 
-def _collected(frames: list[Step]) -> Paths:
+def _paths(frames: list[Step]) -> Paths:
     return Paths(
         steps=np.array([step.index for step in frames]),
         times=np.array([step.t for step in frames]),
         x=torch.stack([step.x for step in frames]).numpy(),
         crossings=torch.stack([step.crossings for step in frames]).numpy(),
-        calls=frames[-1].calls,
+        score_evaluations=frames[-1].score_evaluations,
     )
 
 
 def samples(data: ToyData, settings: ToySettings) -> tuple[Tensor, Tensor]:
-    """Two independent samples of the data, as large as the flock [B, 2]."""
+    """Two independent samples of the data, of as many points as there are particles [B, 2]."""
     first, second = (data.draw(settings.particles, g) for g in _generators(settings.seed)[2:])
     return first, second
 
 
 def wasserstein(a: Tensor, b: Tensor) -> float:
-    """W₁ between two samples of equal size [B, 2]: the least mean distance that turns a into b.
+    """W₁ between two samples of equal size [B, 2]: the least mean distance of moving a to b.
 
-    Exact, by the best assignment of points to points.
+    Exact, by the optimal assignment between the points.
 
     Raises:
         ValueError: The shapes differ, or a value is not finite.
@@ -298,5 +304,5 @@ def wasserstein(a: Tensor, b: Tensor) -> float:
 
 
 def distance(x: Tensor, reference: Tensor) -> float:
-    """W₁ of particles `x` [B, 2] to a sample of the data, those that escaped drawn in."""
+    """W₁ from particles `x` [B, 2] to a sample of the data, coordinates limited to ±`FARTHEST`."""
     return wasserstein(x.clamp(-FARTHEST, FARTHEST), reference)

@@ -1,7 +1,8 @@
-"""What is kept of a run: pictures, laws and paths of its frames, small enough to send and save.
+"""Record a sampling run: images, histograms and pixel paths of some of its steps.
 
-A `Recorder` looks at every `Step` as it passes and keeps some of them as `Frame`s, which stay on
-the device; `Recorder.finish` brings them over at once, as numpy arrays.
+A `Recorder` is given every `Step` of a run and keeps some of them as `Frame`s, whose tensors stay
+on the device; `Recorder.finish` copies them all to the CPU at the end, as a `Trajectory` of NumPy
+arrays, which is small enough to send to a browser and to save.
 """
 
 import io
@@ -24,38 +25,39 @@ from dale_demo.sampling import SamplingSettings
 
 BINS = 64
 WINDOW = 4.0
-"""Histograms of ln x reach this many standard deviations to either side of the theory's mean."""
+"""Histograms of ln x span this many standard deviations on either side of the theoretical mean."""
 UPPER_TAIL = 1.645
-"""Histograms of x reach from 0 to this many standard deviations of ln x: 95 % of the law."""
+"""Histograms of x span from 0 to this many standard deviations of ln x above its mean, that is,
+95 % of the distribution."""
 BRIGHTEST = 1.05
-"""But never less far than this times a white pixel without noise, x₀ exp(m(t))."""
+"""They span at least this times a white pixel without noise, x₀ exp(m(t))."""
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """The recorded frames of one run; F frames, B pictures, P followed pixels, K bins.
+    """The recorded frames of one run; F frames, B images, P followed pixels, K bins.
 
     Args:
         times: t of each frame, falling from T to 0 [F].
         noise_levels: s(t) [F].
-        calls: Score evaluations so far [F].
+        score_evaluations: Score evaluations so far [F].
         crossings: Sign changes so far, over all coordinates [F].
-        states: The state, developed to follow the noise, uint8 [F, B, H, W, C].
+        states: The states as images, by `frames.tone_map`, uint8 [F, B, H, W, C].
         estimates: exp(D) as pixels, uint8 [F, B, H, W, C].
-        theory: Mean and standard deviation of ln X_t by the forward process, for log-normal
+        theory: Mean and standard deviation of ln X_t under the forward process, for log-normal
             data with the log moments of the training set [F, 2].
-        fitted: The same of the state's ln|x|, measured [F, 2].
+        fitted: Mean and standard deviation of the state's ln|x|, measured [F, 2].
         log_range: Ends of the histogram of ln|x| [F, 2].
         log_counts: Its counts [F, K].
         linear_range: Ends of the histogram of x [F, 2].
-        linear_counts: Its counts; coordinates outside the range are left out [F, K].
+        linear_counts: Its counts, without coordinates outside the range [F, K].
         paths: ln|x| of the followed pixels [F, P].
         signs: Their signs, int8 [F, P].
     """
 
     times: NDArray[np.float64]
     noise_levels: NDArray[np.float64]
-    calls: NDArray[np.int64]
+    score_evaluations: NDArray[np.int64]
     crossings: NDArray[np.int64]
     states: ImageArray
     estimates: ImageArray
@@ -73,23 +75,27 @@ class Trajectory:
 
     @property
     def images(self) -> ImageArray:
-        """The pictures at the last frame [B, H, W, C]."""
+        """The images of the last frame [B, H, W, C]."""
         return self.estimates[-1]
 
     def sheets(self) -> Iterator[ImageArray]:
-        """State and estimate of each frame side by side, as grids [H', W', C]."""
+        """Yield the state and the estimate of each frame side by side, as grids [H', W', C]."""
         for state, estimate in zip(self.states, self.estimates, strict=True):
             yield side_by_side(grid(state), grid(estimate))
 
     def npz_bytes(self) -> bytes:
-        """Everything, as a compressed NPZ with the field names above."""
+        """Encode all fields as a compressed NPZ, under the field names above."""
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **{f.name: getattr(self, f.name) for f in fields(self)})
         return buffer.getvalue()
 
 
 Frame = dict[str, Any]
-"""The fields of `Trajectory` for one frame, tensors still on the device."""
+"""One frame of a `Trajectory`: field name → value without its first axis.
+
+The tensors are on the device of the run. "states" and "estimates", both uint8 [B, H, W, C], can be
+shown as they are, so that a live view need not make the images of a kept step a second time.
+"""
 
 
 class Recorder:
@@ -99,11 +105,11 @@ class Recorder:
         process: The forward process of the run.
         data_distribution: Log moments of the training data.
         steps: N, intervals of the grid.
-        max_frames: At most this many frames are kept, evenly, the first and last among them.
-        followed: P, how many pixels' paths are kept.
-        tinted: For samplers that can cross zero: colour negative coordinates, and let half of
-            the followed pixels be some that cross, as far as there are any.
-        positive_map: Of the data.
+        max_frames: Most frames that are kept: evenly spaced, the first and the last among them.
+        followed: P, number of pixels whose paths are kept.
+        tinted: For samplers that can cross zero: colour negative coordinates, and choose up to
+            half of the followed pixels among those that cross.
+        positive_map: Map from pixels to positive data.
     """
 
     def __init__(
@@ -125,7 +131,7 @@ class Recorder:
 
     @classmethod
     def of(cls, config: CheckpointConfig, settings: SamplingSettings) -> "Recorder":
-        """For a run of the network of `config` under `settings`."""
+        """Make a recorder for a run of the network of `config` under `settings`."""
         return cls(
             settings.process,
             config.data_distribution,
@@ -138,57 +144,64 @@ class Recorder:
         return len(self._frames)
 
     def add(self, step: Step) -> Frame | None:
-        """Keep `step` where it is wanted; its frame, or None. Never waits for the device."""
+        """Keep `step` if it is one of the evenly spaced ones; never waits for the device.
+
+        Returns:
+            The frame of the step, or None if the step is not kept. To show a step that is not
+            kept, call `to_images`.
+        """
         if step.index not in self._kept:
             return None
-        self._frames.append(frame := self._develop(step))
+        self._frames.append(frame := self._frame(step))
         return frame
 
     def keep(self, step: Step) -> None:
-        """Keep `step` in any case, unless it is the last frame already: where a run was stopped."""
+        """Keep `step`, at which a run was stopped, unless it is the last frame already."""
         if not self._frames or self._frames[-1]["times"] != step.t:
-            self._frames.append(self._develop(step))
+            self._frames.append(self._frame(step))
 
     def finish(self) -> Trajectory:
-        """Bring all frames to the CPU.
+        """Copy all frames to the CPU.
 
         Raises:
             ValueError: No frame was kept.
         """
         if not self._frames:
             raise ValueError("A trajectory needs at least one recorded step.")
-        types = {"calls": np.int64, "crossings": np.int64, "signs": np.int8}
+        types = {"score_evaluations": np.int64, "crossings": np.int64, "signs": np.int8}
         columns = {
             name: np.stack([_numpy(frame[name]) for frame in self._frames])
             for name in self._frames[0]
         }
         if self._tinted:
+            # Which pixels cross is known only now, so every frame holds the paths of all pixels.
             batch, height, width, channels = columns["estimates"].shape[1:]
             usual = self._pixels((batch, channels, height, width))
             rows = _crossing_first(columns["signs"], usual.numpy())
             columns |= {name: columns[name][:, rows] for name in ("paths", "signs")}
         return Trajectory(**{k: v.astype(types.get(k, v.dtype)) for k, v in columns.items()})
 
-    def _develop(self, step: Step) -> Frame:
-        drift, s = _law(self.process, step.t)
-        law = LogNormal(
+    def _frame(self, step: Step) -> Frame:
+        drift, s = _drift_and_noise_level(self.process, step.t)
+        theory = LogNormal(
             self.data_distribution.log_mean + drift, math.hypot(self.data_distribution.log_std, s)
         )
         y = step.x.abs().log()
         states, estimates = to_images(step, self.process, self._tinted, self._map)
-        log_range = law.log_mean - WINDOW * law.log_std, law.log_mean + WINDOW * law.log_std
-        upper = math.exp(law.log_mean + UPPER_TAIL * law.log_std)
+        reach = WINDOW * theory.log_std
+        log_range = theory.log_mean - reach, theory.log_mean + reach
+        upper = math.exp(theory.log_mean + UPPER_TAIL * theory.log_std)
         white = math.exp(self._map.log_white + drift)
         linear_range = 0.0, max(upper, BRIGHTEST * white)
         rows = slice(None) if self._tinted else self._pixels(tuple(y.shape)).to(y.device)
         return {
             "times": step.t,
             "noise_levels": s,
-            "calls": step.calls,
+            "score_evaluations": step.score_evaluations,
             "crossings": step.crossings.sum(),
             "states": states,
             "estimates": estimates,
-            "theory": (law.log_mean, law.log_std),
+            "theory": (theory.log_mean, theory.log_std),
             "fitted": torch.stack([y.mean(), y.std(correction=0)]),
             "log_range": log_range,
             "log_counts": _counts(y, *log_range),
@@ -199,13 +212,20 @@ class Recorder:
         }
 
     def _pixels(self, shape: tuple[int, ...]) -> Tensor:
-        """Indices into [B, C, H, W], spread over the batch and the middle of its pictures."""
+        """Indices into the flattened [B, C, H, W] of the pixels to follow, in the first channel.
+
+        They are spread over the batch and over the middle half of the images' height and width,
+        since the margins of most images are constant.
+        """
         batch, channels, height, width = shape
         k = torch.arange(self._followed)
-        picture = k * batch // self._followed
+        image = k * batch // self._followed
+        # Neighbouring pixels have nearly the same path. Strides of 5 rows and 7 columns keep
+        # consecutive ones apart; 5 has no factor in common with 14, half the height of the bundled
+        # data's images, so no row comes twice among the first 14 pixels.
         row = height // 4 + (k * 5) % (height // 2)
         column = width // 4 + (k * 7) % (width // 2)
-        return (picture * channels * height + row) * width + column
+        return (image * channels * height + row) * width + column
 
 
 def to_images(
@@ -214,35 +234,45 @@ def to_images(
     tinted: bool = False,
     positive_map: PositiveMap = PositiveMap.SHIFT,
 ) -> tuple[Tensor, Tensor]:
-    """Pictures of a step's state and estimate, uint8 [B, H, W, C], on the device of the step."""
-    state = tone_map(step.x, *_law(process, step.t), positive_map=positive_map)
+    """The state and the estimate of a step as images, uint8 [B, H, W, C] each, on its device.
+
+    Args:
+        step: The step.
+        process: The forward process of its run.
+        tinted: Whether to colour negative coordinates of the state.
+        positive_map: Map from pixels to positive data.
+    """
+    state = tone_map(step.x, *_drift_and_noise_level(process, step.t), positive_map=positive_map)
     estimate = tone_map(step.estimate.exp(), positive_map=positive_map)
     return tint(state, step.x < 0) if tinted else state, estimate
 
 
 def record(steps: Iterable[Step], recorder: Recorder) -> Trajectory:
-    """Run `steps` to their end through `recorder`."""
+    """Take all `steps` of a run and record them with `recorder`."""
     for step in steps:
         recorder.add(step)
     return recorder.finish()
 
 
 def _crossing_first(signs: NDArray[np.int8], usual: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Replace up to half of the `usual` columns by columns of `signs` [F, M] that change."""
+    """Replace up to half of the `usual` columns by columns of `signs` [F, M] that change sign."""
     crossing = np.flatnonzero((signs != signs[0]).any(0))
-    few = min(len(usual) // 2, len(crossing))
-    picked = crossing[np.linspace(0, len(crossing) - 1, few).round().astype(int)]
+    count = min(len(usual) // 2, len(crossing))
+    picked = crossing[np.linspace(0, len(crossing) - 1, count).round().astype(int)]
     return np.concatenate([picked, usual[~np.isin(usual, picked)]])[: len(usual)]
 
 
-def _law(process: GeometricBrownianMotion, t: float) -> tuple[float, float]:
+def _drift_and_noise_level(process: GeometricBrownianMotion, t: float) -> tuple[float, float]:
     """m(t) and s(t)."""
     time = torch.tensor(t, dtype=torch.float64)
     return process.log_drift(time).item(), process.noise_level(time).item()
 
 
 def _counts(values: Tensor, low: float, high: float) -> Tensor:
-    """Histogram with `BINS` equal bins in [low, high); values outside are dropped."""
+    """Histogram with `BINS` equal bins in [low, high); values outside are dropped.
+
+    `torch.bincount` would wait for a GPU, to learn the size of its result.
+    """
     position = (values.flatten() - low) * (BINS / (high - low))
     inside = (position >= 0) & (position < BINS)
     slots = torch.where(inside, position, BINS).long()

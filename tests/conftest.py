@@ -1,5 +1,8 @@
-"""Fixtures that several test files share: a generator, a tiny network, tiny pictures."""
+"""Fixtures that several test files share: a generator, a tiny network, tiny images."""
 
+import tests.isolated_home  # noqa: F401
+
+# isort: split
 import os
 import socket
 import subprocess
@@ -30,7 +33,7 @@ def generator() -> torch.Generator:
 
 @pytest.fixture
 def two_processes(tmp_path: Path) -> Callable[..., None]:
-    """Run a script in two processes that know of each other, with the package importable."""
+    """Run a script in two processes of one distributed group, with the package importable."""
     if not (torch.distributed.is_available() and torch.distributed.is_gloo_available()):
         pytest.skip("needs the gloo backend")
 
@@ -54,7 +57,7 @@ def two_processes(tmp_path: Path) -> Callable[..., None]:
 
 @pytest.fixture
 def tiny_config() -> UNetConfig:
-    """The smallest network with two levels: three classes of 8×8 pictures."""
+    """The smallest network with two levels: three classes of 8×8 images."""
     return UNetConfig(image_size=8, num_classes=3, patch=2, width=16, multipliers=(1, 2))
 
 
@@ -70,8 +73,8 @@ def tiny_denoiser(tiny_config: UNetConfig, generator: torch.Generator) -> Denois
 
 
 @pytest.fixture
-def pictures(generator: torch.Generator) -> Dataset:
-    """96 pictures of 8×8 in two classes: bright on the left, bright on the right."""
+def halves(generator: torch.Generator) -> Dataset:
+    """96 images of 8×8 in two classes: bright on the left, bright on the right."""
     labels = torch.arange(96) % 2
     images = torch.randint(0, 40, (96, 1, 8, 8), generator=generator)
     images[labels == 0, ..., :4] += 180

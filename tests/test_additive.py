@@ -1,4 +1,4 @@
-"""Under x = e^pixel the whole program is additive diffusion on raw pixels, written out here."""
+"""With x = e^pixel everything is additive diffusion of pixels, checked against its own formulas."""
 
 from dataclasses import replace
 from functools import partial
@@ -11,12 +11,15 @@ import torch
 from dale_demo.checkpoint.card import model_card
 from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint, load_config
 from dale_demo.data import PositiveMap
+from dale_demo.datasets import MNIST
 from dale_demo.noise import Noise
 from dale_demo.paper import PROCESS
 from dale_demo.process import LogNormal
 from dale_demo.restoration import RestorationSettings, fill, restore
 from dale_demo.sampling import SamplingSettings, sample_images
+from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
+from dale_demo.training.initial import initial_model
 from dale_demo.training.run import train
 from tests.tiny_network import save_tiny
 
@@ -102,39 +105,40 @@ def test_samplers_are_those_of_additive_diffusion(network, sampler, additive):
     np.testing.assert_allclose(images, expected, atol=0.51)
     shift = replace(network, config=replace(network.config, positive_map=PositiveMap.SHIFT))
     others = sample_images(shift, settings, batch_size=4)
-    assert np.abs(others - expected).max() > 5, "another map is another picture"
+    assert np.abs(others - expected).max() > 5, "another map gives other images"
 
 
-def test_training_is_that_of_additive_diffusion(pictures, tmp_path):
+def test_training_is_that_of_additive_diffusion(halves, tmp_path):
     """Loss of the first step: EDM's weight on the error of raw pixels, noised additively."""
-    from dale_demo.training import run as training
-
-    data = replace(pictures, positive_map=PositiveMap.EXP)
+    data = replace(halves, positive_map=PositiveMap.EXP)
     config = TrainingConfig(images=16, batch_size=16, width=16, multipliers=(1,), seed=4)
     (progress,) = train(data, tmp_path / "net", config, cpu=True)
-    x0, labels, t, z = training._global_batch(data, config, 0)
-    model = training._initial_model(data, config).train()
+    x0, labels, t, z = global_batch(data, config, 0)
+    model = initial_model(config, data).train()
     clean, sigma = x0.log(), PROCESS.noise_level(t)
-    raw = {tuple(picture.flatten().tolist()) for picture in pictures.images}
+    raw = {tuple(image.flatten().tolist()) for image in halves.images}
     assert {tuple(p.flatten().tolist()) for p in (255 * clean).round().long()} <= raw
     noised = clean + sigma.reshape(-1, 1, 1, 1) * z
     error = (model(noised, sigma, labels) - clean).square().flatten(1).mean(1)
-    s_d = (pictures.images / 255).double().std(correction=0)
+    s_d = (halves.images / 255).double().std(correction=0)
     weight = (sigma**2 + s_d**2) / (sigma * s_d) ** 2
     assert progress.loss == pytest.approx((weight * error).mean().item(), rel=1e-4)
 
     loaded = load_checkpoint(tmp_path / "net").config
     assert loaded.positive_map is PositiveMap.EXP
-    assert loaded.data_distribution.log_mean == pytest.approx((pictures.images / 255).mean().item())
+    assert loaded.data_distribution.log_mean == pytest.approx((halves.images / 255).mean().item())
 
 
-def test_the_bundled_baseline_is_ours_but_for_the_map():
-    """And its card says what it is."""
+def test_the_bundled_baseline_differs_from_ours_in_the_map_only():
+    """And its card names it as additive diffusion."""
     folder = find_checkpoint("mnist").parent / "baselines" / "mnist"
     baseline, ours = load_config(folder), load_config(find_checkpoint("mnist"))
     assert baseline.positive_map is PositiveMap.EXP
-    law = {"log_mean": ours.data_distribution.log_mean, "log_std": ours.data_distribution.log_std}
-    assert replace(baseline.network, **law) == ours.network
+    moments = {
+        "log_mean": ours.data_distribution.log_mean,
+        "log_std": ours.data_distribution.log_std,
+    }
+    assert replace(baseline.network, **moments) == ours.network
     same, other = ours.runs[0]["command"].split(), baseline.training["command"].split()
     assert [word for word in other if word not in same] == [
         "--map",
@@ -146,11 +150,11 @@ def test_the_bundled_baseline_is_ours_but_for_the_map():
     assert "# Multiplicative diffusion on MNIST" in model_card(ours)
 
 
-def test_the_papers_start_is_only_for_the_papers_map(pictures):
+def test_the_papers_start_is_only_for_the_papers_map(halves):
     from dale_demo import paper
 
-    named = replace(pictures, name="mnist")
-    assert paper.start(named) == paper.STARTS["mnist"]
+    named = replace(halves, name="mnist")
+    assert paper.start(named) == LogNormal(*MNIST.fitted_start)
     additive = replace(named, positive_map=PositiveMap.EXP)
     assert paper.start(additive) == LogNormal.terminal(PROCESS, additive.fit_log_normal())
 

@@ -1,4 +1,4 @@
-"""Pictures in and out: IDX files, folders, torchvision sets, and the map into x > 0."""
+"""Loading IDX files, folders and torchvision sets, and the maps into x > 0."""
 
 import math
 import struct
@@ -11,7 +11,8 @@ from torch.testing import assert_close
 from torchvision.datasets import MNIST
 
 from dale_demo import data as sets
-from dale_demo.data import DataError, Dataset, PositiveMap, load, load_split, sampled
+from dale_demo.data import DataError, Dataset, PositiveMap, load, load_split
+from dale_demo.datasets import KMNIST
 
 
 def write_idx(path, array):
@@ -53,8 +54,8 @@ def test_idx_labels_with_gaps_keep_their_names(idx, arrays, tmp_path):
     assert data.class_averages().isfinite().all()
 
 
-def test_kmnist_10k_holds_out_the_end_of_the_test_pictures(tmp_path, arrays, monkeypatch):
-    monkeypatch.setattr(sets, "HELD_OUT", 3)
+def test_kmnist_10k_holds_out_the_end_of_the_test_images(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(sets, "KMNIST_10K_HELD_OUT", 3)
     raw = tmp_path / "KMNIST" / "raw"
     labels = np.arange(10, dtype=np.uint8).repeat(2)
     images = np.random.default_rng(1).integers(0, 256, (20, 6, 6), dtype=np.uint8)
@@ -64,7 +65,7 @@ def test_kmnist_10k_holds_out_the_end_of_the_test_pictures(tmp_path, arrays, mon
     assert np.array_equal(train.images[:, 0].numpy(), images[:17])
     assert np.array_equal(test.images[:, 0].numpy(), images[17:])
     assert test.labels.tolist() == [8, 9, 9]
-    assert train.class_names == test.class_names == sets.CLASS_NAMES["kmnist"]
+    assert train.class_names == test.class_names == KMNIST.class_names
 
 
 def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):
@@ -98,8 +99,8 @@ def test_a_set_that_cannot_be_downloaded_says_so(tmp_path, monkeypatch):
         load("mnist", root=tmp_path)
 
 
-def save_folder(root, pictures):
-    for name, array in pictures.items():
+def save_folder(root, images):
+    for name, array in images.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(array).save(root / name)
     return f"folder:{root}"
@@ -109,22 +110,22 @@ def save_folder(root, pictures):
 def test_a_folder_of_classes_round_trips(tmp_path, channels):
     random = np.random.default_rng(0)
     shape = (4, 4) if channels == 1 else (4, 4, 3)
-    pictures = {
+    images = {
         f"{label}/{k}.png": random.integers(0, 256, shape, dtype=np.uint8)
         for label in ("cat", "dog")
         for k in range(3)
     }
-    name = save_folder(tmp_path, pictures)
-    (tmp_path / "cat" / ".DS_Store").write_bytes(b"not a picture")
+    name = save_folder(tmp_path, images)
+    (tmp_path / "cat" / ".DS_Store").write_bytes(b"not an image")
     (tmp_path / ".hidden").mkdir()
     data = load(name)
     assert data.class_names == ("cat", "dog")
     assert data.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    expected = np.stack(list(pictures.values())).reshape(6, 4, 4, channels)
+    expected = np.stack(list(images.values())).reshape(6, 4, 4, channels)
     assert np.array_equal(data.images.permute(0, 2, 3, 1).numpy(), expected)
 
 
-def test_sixteen_bit_pictures_are_scaled_and_not_clipped(tmp_path):
+def test_sixteen_bit_images_are_scaled_and_not_clipped(tmp_path):
     deep = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
     data = load(save_folder(tmp_path, {"a/0.png": deep}))
     assert torch.equal(data.images.flatten(), torch.arange(256, dtype=torch.uint8))
@@ -158,8 +159,8 @@ def test_under_exp_log_moments_are_those_of_raw_pixels(arrays):
         "x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), names, PositiveMap.EXP
     )
     raw = images / 255
-    law = data.fit_log_normal()
-    assert (law.log_mean, law.log_std) == pytest.approx((raw.mean(), raw.std()), abs=1e-7)
+    fit = data.fit_log_normal()
+    assert (fit.log_mean, fit.log_std) == pytest.approx((raw.mean(), raw.std()), abs=1e-7)
     means, stds = data.log_moments()
     assert_close(means[1, 0], torch.from_numpy(raw[labels == 1].mean(0)).float())
     assert_close(stds[3, 0], torch.from_numpy(raw.std(0)).float())
@@ -167,83 +168,23 @@ def test_under_exp_log_moments_are_those_of_raw_pixels(arrays):
     assert_close(data.class_averages()[2, 0], averages)
 
 
-def test_log_law_and_class_averages_agree_with_numpy(arrays):
+def test_log_normal_fit_and_class_averages_agree_with_numpy(arrays):
     images, labels = arrays
     data = Dataset("x", torch.from_numpy(images)[:, None], torch.from_numpy(labels), tuple("abc"))
     x = 1 + images.astype(np.float64) / 255
-    law = data.fit_log_normal()
-    assert law.log_mean == pytest.approx(np.log(x).mean(), abs=1e-7)
-    assert law.log_std == pytest.approx(np.log(x).std(), abs=1e-7)
+    fit = data.fit_log_normal()
+    assert fit.log_mean == pytest.approx(np.log(x).mean(), abs=1e-7)
+    assert fit.log_std == pytest.approx(np.log(x).std(), abs=1e-7)
     averages = np.stack([x[labels == k].mean(0) for k in range(3)])[:, None]
     assert_close(data.class_averages(), torch.from_numpy(averages).float())
     logs = [np.log(x[labels == k]) for k in range(3)] + [np.log(x)]
     means, stds = data.log_moments()
     assert_close(means[:, 0], torch.from_numpy(np.stack([y.mean(0) for y in logs])).float())
     assert_close(stds[:, 0], torch.from_numpy(np.stack([y.std(0) for y in logs])).float())
-    assert not math.isclose(law.log_std, np.log(x).std(ddof=1), abs_tol=1e-7)
+    assert not math.isclose(fit.log_std, np.log(x).std(ddof=1), abs_tol=1e-7)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_sampled_pictures_take_the_place_of_a_set_s_own(channels, tmp_path):
-    random = np.random.default_rng(0)
-    images = random.integers(0, 256, (6, 4, 4, channels), dtype=np.uint8)
-    own = Dataset(
-        "x", torch.zeros(9, channels, 4, 4, dtype=torch.uint8), torch.arange(9) % 3, ("a", "b", "c")
-    )
-    np.savez(tmp_path / "a.npz", images=images.squeeze(), labels=[2, 1, 0, 0, 1, 2])
-    data = sampled(own, tmp_path / "a.npz")
-    assert np.array_equal(data.images.permute(0, 2, 3, 1).numpy(), images)
-    assert data.labels.tolist() == [2, 1, 0, 0, 1, 2]
-    assert (data.name, data.class_names) == (own.name, own.class_names)
-    assert (own.made, data.made, data[:3].made) == (False, True, True)
-
-
-PICTURES = np.zeros((3, 6, 6), np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("stored", "message"),
-    [
-        ({"images": PICTURES}, "holds no sampled pictures"),
-        ({"images": PICTURES, "labels": np.array(["0", "1", "2"])}, "holds no sampled pictures"),
-        ({"images": PICTURES, "labels": np.array([0, 1, None])}, "holds no sampled pictures"),
-        ({"images": PICTURES[0, 0], "labels": [0, 1, 2]}, "not of the size"),
-        ({"images": PICTURES[:, :5], "labels": [0, 1, 2]}, "not of the size"),
-        ({"images": PICTURES / 2, "labels": [0, 1, 2]}, "not of the size"),
-        ({"images": PICTURES, "labels": [0, 1]}, "each of the 3 classes"),
-        ({"images": PICTURES, "labels": [0, 1, 1]}, "each of the 3 classes"),
-        ({"images": PICTURES, "labels": [0, 1, 3]}, "each of the 3 classes"),
-        ({"images": PICTURES, "labels": [-1, -1, -1]}, "each of the 3 classes"),
-    ],
-)
-def test_sampled_pictures_of_no_use_are_refused(stored, message, tmp_path, idx):
-    np.savez(tmp_path / "a.npz", **stored)  # None among the labels makes them pickled objects
-    with pytest.raises(DataError, match=message):
-        sampled(load(idx), tmp_path / "a.npz")
-
-
-def test_a_damaged_file_of_sampled_pictures_is_refused(tmp_path, idx, arrays):
-    np.savez_compressed(tmp_path / "a.npz", images=arrays[0], labels=arrays[1])
-    whole = (tmp_path / "a.npz").read_bytes()
-    sampled(load(idx), tmp_path / "a.npz")
-    for start in (100, 200, 300, len(whole) - 60):
-        (tmp_path / "b.npz").write_bytes(whole[:start] + b"\xff" * 20 + whole[start + 20 :])
-        with pytest.raises(DataError, match="holds no sampled pictures"):
-            sampled(load(idx), tmp_path / "b.npz")
-
-
-@pytest.mark.parametrize("content", [b"", b"<html></html>", b"PK\x03\x04"])
-def test_a_file_of_no_sampled_pictures_is_refused(content, tmp_path, idx):
-    (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(DataError, match="holds no sampled pictures") as refusal:
-        sampled(load(idx), tmp_path / "a.npz")
-    assert "pickle" not in str(refusal.value)
-    np.save(tmp_path / "b.npy", PICTURES)
-    with pytest.raises(DataError, match="holds no sampled pictures"):
-        sampled(load(idx), tmp_path / "b.npy")
-
-
-def no_pictures(root, idx):
+def no_images(root, idx):
     write_idx(root / "images", np.zeros((0, 6, 6), np.uint8))
     write_idx(root / "labels", np.zeros(0, np.uint8))
     return idx
@@ -262,7 +203,7 @@ def damaged(data):
     return damage
 
 
-def broken_picture(root, idx):
+def broken_image(root, idx):
     (root / "set" / "a").mkdir(parents=True)
     (root / "set" / "a" / "0.png").write_bytes(b"GIF89a")
     return f"folder:{root / 'set'}"
@@ -291,11 +232,11 @@ def empty_class(root, idx):
         (damaged(b"<html></html>"), "Cannot read IDX files"),
         (damaged(struct.pack(">HBB3I", 0, 8, 3, 12, 6, 6) + b"short"), "Cannot read IDX files"),
         (damaged(struct.pack(">HBB3If", 0, 13, 3, 1, 1, 1, 0.5)), "Cannot read IDX files"),
-        (fewer_labels, "12 pictures but 3 labels"),
-        (no_pictures, "Cannot read IDX files"),
+        (fewer_labels, "12 images but 3 labels"),
+        (no_images, "Cannot read IDX files"),
         (lambda root, idx: f"folder:{root / 'nowhere'}", "holds no class folders"),
-        (empty_class, "holds no pictures"),
-        (broken_picture, "is not a picture"),
+        (empty_class, "holds no images"),
+        (broken_image, "is not an image"),
         (several_sizes, "one size and mode"),
     ],
 )

@@ -16,7 +16,7 @@ PROCESS = GeometricBrownianMotion(mu=0.3, sigma=1.2, horizon=2.0)
 
 
 class Constant(nn.Module):
-    """In place of the U-Net: answers 0.7 and remembers what it was asked."""
+    """In place of the U-Net: returns 0.7 and keeps its arguments."""
 
     def forward(self, x, noise, labels):
         self.x, self.noise, self.labels = x, noise, labels

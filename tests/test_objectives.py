@@ -1,4 +1,4 @@
-"""The objectives: the same minimiser by different routes, and what each recovers."""
+"""The objectives: which share a minimiser, and what each of them recovers."""
 
 import math
 
@@ -9,12 +9,9 @@ from torch.testing import assert_close
 from dale_demo.objectives import loss_weight, m_dsm, m_esm, non_negative_score_matching
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.score import LogNormalMixtureScore, from_denoiser, log_normal_score
+from tests.distributions import normals
 
 PROCESS = GeometricBrownianMotion(mu=0.3, sigma=1.2, horizon=2.0)
-
-
-def normals(generator, *shape):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def times(generator, n):
@@ -36,7 +33,7 @@ def test_m_dsm_is_the_weighted_error_of_predicting_ln_x0(weighting, generator):
     assert not torch.allclose(error, (s**2 + s_d**2) / (s * s_d) ** 2 * error)
 
 
-def test_the_preconditioned_weight_makes_ignorance_cost_one_at_every_level(generator):
+def test_the_preconditioned_weight_makes_the_bayes_error_one_at_every_level(generator):
     """The best denoiser of N(0, s_d²) errs by s² s_d² / (s² + s_d²), the inverse of the weight."""
     s, s_d, n = torch.tensor([0.002, 0.1, 1.0, 20.0], dtype=torch.float64), 0.219, 100_000
     y0 = s_d * normals(generator, n, 1)
@@ -61,7 +58,7 @@ def bumps():
 
 def losses(objective, exact, generator, thetas):
     """Per-sample losses of the family h_θ = θ h, θ in `thetas`, on the same draws of two bumps."""
-    n = 200_000
+    n = 100_000
     component = (torch.rand(n, 1, generator=generator) < 0.3).long()
     x0 = (torch.tensor([0.1, 0.6])[component] + 0.05 * normals(generator, n, 1)).exp()
     t, z, true = times(generator, n), normals(generator, n, 1), bumps()
@@ -142,8 +139,8 @@ def test_only_non_negative_score_matching_recovers_an_exponential_rate(
 
 
 def test_non_negative_score_matching_fits_log_normal_data_in_two_dimensions(generator):
-    law = torch.tensor([0.3, -0.8]), torch.tensor([0.5, 0.9])
-    x = (law[0] + law[1] * normals(generator, 20_000, 2)).exp()
+    true_mean, true_std = torch.tensor([0.3, -0.8]), torch.tensor([0.5, 0.9])
+    x = (true_mean + true_std * normals(generator, 20_000, 2)).exp()
     mean = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     log_std = torch.zeros(2, dtype=torch.float64, requires_grad=True)
 

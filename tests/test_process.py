@@ -1,4 +1,4 @@
-"""The forward process, its laws and grids, against scipy and the formulas."""
+"""The forward process, its distributions and grids, against scipy and the formulas."""
 
 import math
 
@@ -17,22 +17,19 @@ from dale_demo.process import (
     make_grid,
     uniform_grid,
 )
+from tests.distributions import normals
 
 PROCESS = GeometricBrownianMotion(mu=0.3, sigma=1.2, horizon=2.0)
 N = 100_000
 
 
 def log_normal_pvalue(x: torch.Tensor, log_mean: float, log_std: float) -> float:
-    """Kolmogorov–Smirnov: how likely a sample as unusual as `x` is under the log-normal law."""
-    law = stats.lognorm(s=log_std, scale=math.exp(log_mean))
-    return stats.kstest(x.numpy(), law.cdf).pvalue
+    """p-value of the Kolmogorov–Smirnov test of `x` against a log-normal distribution."""
+    expected = stats.lognorm(s=log_std, scale=math.exp(log_mean))
+    return stats.kstest(x.numpy(), expected.cdf).pvalue
 
 
-def normals(generator, *shape):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-
-def test_forward_follows_the_log_normal_law(generator):
+def test_forward_follows_the_log_normal_distribution(generator):
     x0, t = torch.full((N,), 1.7, dtype=torch.float64), torch.tensor(1.3, dtype=torch.float64)
     x = PROCESS.forward(x0, t, normals(generator, N))
     log_mean, log_std = math.log(1.7) + (0.3 - 1.2**2 / 2) * 1.3, 1.2 * math.sqrt(1.3)
@@ -63,12 +60,12 @@ def test_path_has_independent_log_normal_increments(generator):
 
 
 @pytest.mark.parametrize("times", [[0.5, 0.2], [0.5, 2.1], [-0.1, 0.5]])
-def test_path_refuses_times_that_fall_or_leave_the_horizon(times):
+def test_path_refuses_times_that_fall_or_lie_outside_the_horizon(times):
     with pytest.raises(ValueError, match="must rise within"):
         PROCESS.path(torch.ones(1), torch.tensor(times))
 
 
-def test_noise_level_and_time_are_inverse_and_the_median_stays():
+def test_noise_level_and_time_are_inverse_and_the_median_is_kept():
     t = torch.linspace(0, 2, 7, dtype=torch.float64)
     assert_close(PROCESS.time(PROCESS.noise_level(t)), t)
     assert PROCESS.max_noise_level == pytest.approx(1.2 * math.sqrt(2))
@@ -124,7 +121,7 @@ def test_karras_grid_follows_equation_5(steps):
 
 
 @pytest.mark.parametrize("options", [{}, {"min_noise_level": 0.02}])
-def test_karras_grid_fits_under_a_tiny_noise_level(options):
+def test_karras_grid_is_lowered_for_a_tiny_noise_level(options):
     quiet = GeometricBrownianMotion.median_preserving(0.004)
     grid = make_grid(quiet, "karras", 4, **options)
     assert grid[0] == pytest.approx(quiet.horizon)
@@ -132,30 +129,22 @@ def test_karras_grid_fits_under_a_tiny_noise_level(options):
     assert (grid.diff() < 0).all()
 
 
-def test_only_a_karras_grid_has_a_last_level():
+def test_only_a_karras_grid_has_a_min_noise_level():
     early = make_grid(PROCESS, "karras", 8, 0.02)
     assert_close(early, karras_grid(PROCESS, 8, 0.02))
     assert PROCESS.noise_level(early[-2]).item() == pytest.approx(0.02)
     assert_close(make_grid(PROCESS, "uniform", 8, 0.02), uniform_grid(PROCESS, 8))
 
 
-def test_terminal_law_is_exact_for_log_normal_data(generator):
+def test_terminal_distribution_is_exact_for_log_normal_data(generator):
     data = LogNormal(0.4, 0.5)
     x0, z = data.sample(normals(generator, N)), normals(generator, N)
     x = PROCESS.forward(x0, torch.tensor(2.0, dtype=torch.float64), z)
-    law = LogNormal.terminal(PROCESS, data)
-    assert log_normal_pvalue(x, law.log_mean, law.log_std) > 0.01
-    assert log_normal_pvalue(x, law.log_mean, PROCESS.max_noise_level) < 1e-6
-    start = law.sample(normals(generator, N))
+    terminal = LogNormal.terminal(PROCESS, data)
+    assert log_normal_pvalue(x, terminal.log_mean, terminal.log_std) > 0.01
+    assert log_normal_pvalue(x, terminal.log_mean, PROCESS.max_noise_level) < 1e-6
+    start = terminal.sample(normals(generator, N))
     assert stats.ks_2samp(x.numpy(), start.numpy()).pvalue > 0.01
-
-
-def test_fitted_start_is_the_maximum_likelihood_fit(generator):
-    x = LogNormal(-0.3, 0.7).sample(normals(generator, 50, 4))
-    shape, _, scale = stats.lognorm.fit(x.flatten().numpy(), floc=0)
-    fit = LogNormal.fit(x)
-    assert fit.log_std == pytest.approx(shape, rel=1e-3)
-    assert fit.log_mean == pytest.approx(math.log(scale), abs=1e-3)
 
 
 def test_class_averaged_start_noises_each_class_around_its_mean(generator):

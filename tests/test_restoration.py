@@ -1,4 +1,4 @@
-"""Noising and restoring, against closed forms: laws, posterior mean, posterior draws, holes."""
+"""Noising, restoring and filling holes, against closed-form distributions and posteriors."""
 
 import math
 from dataclasses import replace
@@ -21,8 +21,8 @@ DATA = LogNormal(0.2, 0.4)
 
 
 @pytest.fixture
-def picture(generator):
-    """A picture of four greys [1, 1, 40, 40]: their log values, noised, form a mixture."""
+def greys_image(generator):
+    """An image of four greys [1, 1, 40, 40]: their log values, noised, form a mixture."""
     greys = torch.tensor([1.0, 1.3, 1.7, 2.0], dtype=torch.float64)
     return greys[torch.randint(0, 4, (1, 1, 40, 40), generator=generator)]
 
@@ -38,49 +38,49 @@ def cumulative(density, low, high):
     return lambda at: np.interp(at, y, values)
 
 
-# Laws
+# Distributions of the noise
 
 
 @pytest.mark.parametrize("level", [0.1, 0.8, 3.0])
-def test_noised_pixels_follow_the_stated_mixture(picture, level):
+def test_noised_pixels_follow_the_stated_mixture(greys_image, level):
     process = lib.until(PROCESS, level)
     assert process.max_noise_level == pytest.approx(level)
-    y = lib.noise(picture, process, standard(1, picture.shape)).log().flatten().numpy()
+    y = lib.noise(greys_image, process, standard(1, greys_image.shape)).log().flatten().numpy()
 
     def p_value(density):
         return stats.kstest(y, cumulative(density, -12 * level - 3, 12 * level + 3)).pvalue
 
     def exact(at):
-        return lib.multiplicative_density(picture, process, at)
+        return lib.multiplicative_density(greys_image, process, at)
 
     assert p_value(exact) > 0.01
-    assert p_value(lambda at: exact(at - level)) < 0.01, "shifted, it is another law"
+    assert p_value(lambda at: exact(at - level)) < 0.01, "not when shifted"
 
 
-def test_the_mixture_is_that_of_an_independent_formula(picture):
+def test_the_mixture_agrees_with_an_independent_formula(greys_image):
     process, y = lib.until(PROCESS, 0.5), np.linspace(-2, 3, 50)
     drift = (PROCESS.mu - PROCESS.sigma**2 / 2) * process.horizon
-    values, counts = np.unique(picture.numpy(), return_counts=True)
+    values, counts = np.unique(greys_image.numpy(), return_counts=True)
     expected = sum(
         count / counts.sum() * stats.norm.pdf(y, math.log(v) + drift, 0.5)
         for v, count in zip(values, counts, strict=True)
     )
-    np.testing.assert_allclose(lib.multiplicative_density(picture, process, y), expected)
+    np.testing.assert_allclose(lib.multiplicative_density(greys_image, process, y), expected)
 
 
 @pytest.mark.parametrize("level", [0.1, 0.8, 3.0])
-def test_additive_noise_has_the_same_log_energy_and_its_own_law(picture, level):
-    tau = lib.additive_strength(picture, level)
-    x = picture + tau * standard(2, (200, 1, 40, 40))
-    energy = (x.abs().log() - picture.log()).square()
+def test_additive_noise_has_the_same_log_energy_and_its_own_distribution(greys_image, level):
+    tau = lib.additive_strength(greys_image, level)
+    x = greys_image + tau * standard(2, (200, 1, 40, 40))
+    energy = (x.abs().log() - greys_image.log()).square()
     error = energy.std() / math.sqrt(energy.numel())
     assert energy.mean().item() == pytest.approx(level**2, abs=5 * error.item() + 0.003 * level**2)
     y = x[0].abs().log().flatten().numpy()
-    law = cumulative(lambda at: lib.additive_density(picture, tau, at), -15, 10)
-    assert stats.kstest(y, law).pvalue > 0.01
+    expected = cumulative(lambda at: lib.additive_density(greys_image, tau, at), -15, 10)
+    assert stats.kstest(y, expected).pvalue > 0.01
     share = (x < 0).double().mean().item()
-    assert lib.crossing_share(picture, tau) == pytest.approx(share, abs=0.005)
-    assert (lib.noise(picture, PROCESS, standard(2, picture.shape)) > 0).all()
+    assert lib.crossing_share(greys_image, tau) == pytest.approx(share, abs=0.005)
+    assert (lib.noise(greys_image, PROCESS, standard(2, greys_image.shape)) > 0).all()
 
 
 def test_log_energy_against_quadrature_in_z():
@@ -100,7 +100,7 @@ def test_signal_to_noise_of_two_greys():
     assert lib.decibels(lib.signal_to_noise(torch.ones(4), 0.5)) == -math.inf
 
 
-# The way back, with an exact score
+# The reverse process, with an exact score
 
 
 def posterior(u, level):
@@ -119,8 +119,8 @@ def test_tweedie_is_the_posterior_mean(level):
 
 
 @pytest.mark.parametrize("sampler", ["dale-langevin", "bridge"])
-def test_draws_have_the_mean_and_spread_of_the_posterior(sampler):
-    level, count = 0.8, 4000
+def test_samples_have_the_mean_and_spread_of_the_posterior(sampler):
+    level, count = 0.8, 1500
     process = lib.until(PROCESS, level)
     x = torch.full((count, 1), 2.5, dtype=torch.float64)
     drift = process.log_drift(torch.tensor(process.horizon, dtype=torch.float64)).item()
@@ -129,11 +129,13 @@ def test_draws_have_the_mean_and_spread_of_the_posterior(sampler):
     y = lib.reverse(sampler, score, x, process, 200, source).log()
     assert y.mean().item() == pytest.approx(mean, abs=0.03)
     assert y.std().item() == pytest.approx(std, abs=0.02)
-    mean_error, draw_error = std**2, (y - mean).square().mean().item() + std**2
-    assert draw_error / mean_error == pytest.approx(2, abs=0.15), "what a sharp picture costs"
+    mean_error, sample_error = std**2, (y - mean).square().mean().item() + std**2
+    assert sample_error / mean_error == pytest.approx(2, abs=0.15), (
+        "a sample has twice the error of the mean"
+    )
 
 
-def test_the_probability_flow_has_one_answer():
+def test_the_probability_flow_is_deterministic():
     process = lib.until(PROCESS, 0.8)
     x = torch.full((3, 1), 2.5, dtype=torch.float64)
     score = log_normal_score(process, DATA)
@@ -156,13 +158,13 @@ def small(generator):
     return 1 + torch.rand(2, 1, 8, 8, generator=generator)
 
 
-def test_restore_counts_its_calls_and_repeats_with_its_seed(tiny, small):
+def test_restore_counts_its_evaluations_and_repeats_with_its_seed(tiny, small):
     settings = RestorationSettings(steps=4, draws=3, seed=5)
-    calls = []
-    made = lib.restore(tiny, small, settings, calls.append)
+    steps = []
+    made = lib.restore(tiny, small, settings, steps.append)
     assert made.draws.shape == (2, 3, 1, 8, 8)
     assert made.spread.shape == made.tweedie.shape == (2, 1, 8, 8)
-    ends = [step.calls for step in calls if step.t == 0]
+    ends = [step.score_evaluations for step in steps if step.t == 0]
     assert ends == [settings.evaluations["flow"], settings.evaluations["draws"]]
     again = lib.restore(tiny, small, settings)
     np.testing.assert_array_equal(made.draws, again.draws)
@@ -170,7 +172,7 @@ def test_restore_counts_its_calls_and_repeats_with_its_seed(tiny, small):
     assert (made.noised != other.noised).any()
 
 
-def test_walks_back_end_at_the_last_level_of_the_network(tiny, small):
+def test_reverse_runs_use_the_min_noise_level_of_the_network(tiny, small):
     early = replace(tiny, config=replace(tiny.config, min_noise_level=0.05))
     hole = torch.ones(8, 8, dtype=torch.bool)
 
@@ -181,10 +183,10 @@ def test_walks_back_end_at_the_last_level_of_the_network(tiny, small):
     def filled(network, watch):
         lib.fill(network, small[0], hole, steps=4, answers=1, seed=0, watch=watch)
 
-    for walk, start in ((restored, 0.5), (filled, lib.START_LEVEL)):
+    for run, start in ((restored, 0.5), (filled, lib.START_LEVEL)):
         for network, level in ((tiny, 0.005), (early, 0.05)):
             steps = []
-            walk(network, steps.append)
+            run(network, steps.append)
             before = steps[[step.t for step in steps].index(0) - 1]
             process = lib.until(network.config.process, start)
             t = torch.tensor(before.t, dtype=torch.float64)
@@ -211,7 +213,7 @@ def test_known_pixels_stay_bit_for_bit_and_filled_ones_vary(tiny, small):
     assert (answers > 0).all()
 
 
-def test_what_is_under_the_mask_is_never_seen(tiny, small):
+def test_values_in_the_hole_are_not_used(tiny, small):
     hole = torch.zeros(8, 8, dtype=torch.bool)
     hole[:, 4:] = True
     other = torch.where(hole, 1.5, small[0])
@@ -219,7 +221,7 @@ def test_what_is_under_the_mask_is_never_seen(tiny, small):
     assert_close(first[..., 4:], second[..., 4:], rtol=0, atol=0)
     known = torch.where(hole, small[0], 1.5)
     third = lib.fill(tiny, known, hole, steps=5, answers=2, seed=0)
-    assert (third[..., 4:] != first[..., 4:]).any(), "what is known is"
+    assert (third[..., 4:] != first[..., 4:]).any(), "known values are used"
 
 
 def test_an_empty_mask_is_refused(tiny, small):
@@ -227,26 +229,26 @@ def test_an_empty_mask_is_refused(tiny, small):
         lib.fill(tiny, small[0], torch.zeros(8, 8, dtype=torch.bool), steps=2, answers=1, seed=0)
 
 
-def test_known_pixels_are_noised_to_each_level_on_the_way():
+def test_known_pixels_are_noised_to_the_level_of_each_step():
     """ln x of a known pixel has mean ln x₀ and standard deviation s at every step."""
     process, count = lib.until(PROCESS, 2.0), 4000
     x0 = torch.full((count, 2), 1.6, dtype=torch.float64)
-    hole, laws = torch.tensor([True, False]), []
+    hole, moments = torch.tensor([True, False]), []
 
     def watch(step):
         t = torch.tensor(step.t, dtype=torch.float64)
         u = step.x[:, 1].log() - process.log_drift(t)
-        laws.append((u.mean().item(), u.std().item(), process.noise_level(t).item()))
+        moments.append((u.mean().item(), u.std().item(), process.noise_level(t).item()))
 
     source = Noise(0, range(count), (2,))
     lib.inpaint(log_normal_score(process, DATA), x0, hole, process, DATA, 10, source, watch)
-    for mean, std, level in laws:
+    for mean, std, level in moments:
         assert mean == pytest.approx(math.log(1.6), abs=0.06 * level + 1e-9)
         assert std == pytest.approx(level, abs=0.05 * level + 1e-9)
 
 
-def test_independent_pixels_are_filled_from_their_own_law():
-    process, count = lib.until(PROCESS, 8.0), 4000
+def test_independent_pixels_are_filled_from_their_own_distribution():
+    process, count = lib.until(PROCESS, 8.0), 1500
     x0 = torch.full((count, 2), 1.6, dtype=torch.float64)
     hole, source = torch.tensor([True, False]), Noise(0, range(count), (2,))
     x = lib.inpaint(log_normal_score(process, DATA), x0, hole, process, DATA, 150, source)

@@ -1,7 +1,8 @@
-"""The six samplers, against closed forms, independent integrators and counted calls.
+"""The six samplers against closed forms, independent integrators and counted evaluations.
 
-For log-normal data every sampler but the unconstrained one maps ln x affinely, so its law in each
-frame is known exactly from its response to unit inputs: convergence is measured without sampling.
+For log-normal data every sampler but the unconstrained one maps ln x affinely, so the distribution
+at each step follows exactly from its response to unit inputs: convergence is measured without
+sampling.
 """
 
 import math
@@ -27,6 +28,7 @@ from dale_demo.process import (
 )
 from dale_demo.samplers import (
     LANGEVIN,
+    SAMPLER_LABELS,
     SAMPLERS,
     LangevinOptions,
     dale_langevin,
@@ -34,15 +36,12 @@ from dale_demo.samplers import (
     unconstrained,
 )
 from dale_demo.score import LogNormalMixtureScore, denoise, log_normal_score
+from tests.distributions import fit_log_normal, normals
 
 PROCESS = GeometricBrownianMotion(mu=0.5, sigma=0.9, horizon=1.3)
 DATA = LogNormal(0.2, 0.4)
 NO_TWEEDIE = LangevinOptions(tweedie=False)
 BUMPS = (math.log(1.1), math.log(1.8)), 0.05, (0.7, 0.3)
-
-
-def normals(generator, *shape):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def noise_from(generator, *shape):
@@ -54,8 +53,8 @@ def last(steps):
     return step
 
 
-def exact_laws(name, process, data, grid, options=None):
-    """Mean and variance of ln x − m(t) in every frame, started from the exact law of X_T.
+def exact_moments(name, process, data, grid, options=None):
+    """Mean and variance of ln x − m(t) at every step, started from the exact distribution of X_T.
 
     Row 0 is the response to nothing, row 1 to the start, row 2 + k to the k-th draw.
     """
@@ -63,7 +62,7 @@ def exact_laws(name, process, data, grid, options=None):
     draws = len(grid) * (options.repeats if options else 1)
     rows = torch.eye(draws + 2, dtype=torch.float64)[:, :, None]
     z = iter(rows[2:])
-    start, laws = LogNormal.terminal(process, data), []
+    start, moments = LogNormal.terminal(process, data), []
     sampler, score = SAMPLERS[name], log_normal_score(process, data)
     for step in sampler(score, rows[1].exp(), process, grid, noise=lambda: next(z), **extra):
         y = step.x.log()[:, 0]
@@ -71,8 +70,8 @@ def exact_laws(name, process, data, grid, options=None):
         drift = process.log_drift(torch.tensor(step.t, dtype=torch.float64))
         mean = y[0] + slope * start.log_mean - drift
         variance = slope**2 * start.log_std**2 + reply.square().sum()
-        laws.append((mean.item(), variance.item()))
-    return laws
+        moments.append((mean.item(), variance.item()))
+    return moments
 
 
 def orders(errors):
@@ -80,7 +79,7 @@ def orders(errors):
     return np.log2(np.array(errors[:-1]) / np.array(errors[1:]))
 
 
-# Laws
+# Distributions
 
 
 @pytest.mark.parametrize(
@@ -93,31 +92,33 @@ def orders(errors):
         ("multistep-bridge", karras_grid(PROCESS, 60), 0.001),
     ],
 )
-def test_affine_samplers_recover_the_log_normal_law(name, grid, tolerance):
-    mean, variance = exact_laws(name, PROCESS, DATA, grid)[-1]
+def test_affine_samplers_recover_the_log_normal_distribution(name, grid, tolerance):
+    mean, variance = exact_moments(name, PROCESS, DATA, grid)[-1]
     assert mean == pytest.approx(0.2, abs=1e-9)
     assert variance == pytest.approx(0.16, abs=tolerance)
-    wrong = exact_laws(name, PROCESS, LogNormal(0.2, 0.45), grid)[-1]
+    wrong = exact_moments(name, PROCESS, LogNormal(0.2, 0.45), grid)[-1]
     assert wrong[1] != pytest.approx(0.16, abs=tolerance)
 
 
-def test_unconstrained_recovers_the_log_normal_law(generator):
+def test_unconstrained_recovers_the_log_normal_distribution(generator):
     n, grid = 20_000, uniform_grid(PROCESS, 200)
     x = LogNormal.terminal(PROCESS, DATA).sample(normals(generator, n, 1))
     score = log_normal_score(PROCESS, DATA)
     step = last(unconstrained(score, x, PROCESS, grid, noise=noise_from(generator, n, 1)))
-    fit = LogNormal.fit(step.x)
+    fit = fit_log_normal(step.x)
     assert fit.log_mean == pytest.approx(0.2, abs=0.015)
     assert fit.log_std**2 == pytest.approx(0.16, abs=0.01)
 
 
-def test_bridge_keeps_the_forward_law_of_a_point_in_every_frame():
+def test_bridge_has_the_forward_distribution_of_a_point_at_every_step():
     point = LogNormal(0.2, 1e-9)
     grid = make_grid(PROCESS, "uniform", 7)
-    for (mean, variance), t in zip(exact_laws("bridge", PROCESS, point, grid), grid, strict=True):
+    for (mean, variance), t in zip(
+        exact_moments("bridge", PROCESS, point, grid), grid, strict=True
+    ):
         assert mean == pytest.approx(0.2, abs=1e-9)
         assert variance == pytest.approx(0.81 * t.item(), abs=1e-9)
-    ode = exact_laws("multistep", PROCESS, LogNormal(0.2, 0.4), grid)
+    ode = exact_moments("multistep", PROCESS, LogNormal(0.2, 0.4), grid)
     assert ode[3][1] != pytest.approx(0.81 * grid[3].item(), abs=1e-3)
 
 
@@ -147,10 +148,10 @@ def bump_score(process):
 def test_samplers_recover_two_bumps(name, sigma, grid, steps, error, generator):
     n, process = 4000, GeometricBrownianMotion(mu=0.4, sigma=sigma)
     data, fresh = two_bumps(generator, n), two_bumps(generator, n)[:, 0]
-    if sigma < 1:  # the picture still shows at T: start from the true law of X_T
+    if sigma < 1:  # the data still show at T: start from the true distribution of X_T
         start = process.forward(data, torch.tensor(1.0), normals(generator, n, 1))
     else:
-        start = LogNormal.terminal(process, LogNormal.fit(data)).sample(normals(generator, n, 1))
+        start = LogNormal.terminal(process, fit_log_normal(data)).sample(normals(generator, n, 1))
 
     def distance(score):
         noise, times = noise_from(generator, n, 1), make_grid(process, grid, steps)
@@ -161,7 +162,7 @@ def test_samplers_recover_two_bumps(name, sigma, grid, steps, error, generator):
     assert reached < error
     assert y.mean().item() == pytest.approx(fresh.log().mean().item(), abs=error)
     assert y.var().item() == pytest.approx(fresh.log().var().item(), abs=error / 4)
-    one_bump, _ = distance(log_normal_score(process, LogNormal.fit(data)))
+    one_bump, _ = distance(log_normal_score(process, fit_log_normal(data)))
     assert one_bump > 1.5 * error
 
 
@@ -170,11 +171,11 @@ def test_samplers_recover_two_bumps(name, sigma, grid, steps, error, generator):
 
 @pytest.mark.parametrize("options", [NO_TWEEDIE, LangevinOptions()])
 def test_dale_langevin_converges_at_first_order(options):
-    laws = [
-        exact_laws("dale-langevin", PROCESS, DATA, uniform_grid(PROCESS, n), options)[-1]
+    moments = [
+        exact_moments("dale-langevin", PROCESS, DATA, uniform_grid(PROCESS, n), options)[-1]
         for n in (50, 100, 200, 400)
     ]
-    assert orders([abs(variance - 0.16) for _, variance in laws]) == pytest.approx(1, abs=0.1)
+    assert orders([abs(variance - 0.16) for _, variance in moments]) == pytest.approx(1, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +183,7 @@ def test_dale_langevin_converges_at_first_order(options):
 )
 def test_variance_at_the_smallest_noise_converges(name, order):
     errors = [
-        abs(exact_laws(name, PROCESS, DATA, karras_grid(PROCESS, n, 0.02))[-2][1] - 0.1604)
+        abs(exact_moments(name, PROCESS, DATA, karras_grid(PROCESS, n, 0.02))[-2][1] - 0.1604)
         for n in (20, 40, 80, 160)
     ]
     assert orders(errors) == pytest.approx(order, abs=0.2)
@@ -207,7 +208,7 @@ def test_flow_samplers_converge_to_the_closed_form_at_second_order(name):
 
 def test_unconstrained_converges_at_first_order():
     """Its mean of ln|x| beside Dale–Langevin's on the same noise, whose mean is exact."""
-    n, score, errors = 50_000, log_normal_score(PROCESS, DATA), []
+    n, score, errors = 25_000, log_normal_score(PROCESS, DATA), []
     for steps in (40, 80, 160):
         means = []
         for sampler in (unconstrained, dale_langevin):
@@ -220,7 +221,7 @@ def test_unconstrained_converges_at_first_order():
     assert orders(errors) == pytest.approx(1, abs=0.2)
 
 
-# The two Langevin samplers, frame by frame
+# The two Langevin samplers, step by step
 
 
 OPTIONS = [
@@ -241,7 +242,7 @@ def log_gradient(y, t):
 
 
 def reference_langevin(update, x, grid, noise, options):
-    """Walk the grid with `update(x, g, δ, a·z)`, g the log gradient; yields every frame's x."""
+    """Follow the grid with `update(x, g, δ, a·z)`, g the log gradient; yield x at every step."""
     for k, t in enumerate(grid[:-1]):
         yield x
         if options.tweedie and k == len(grid) - 2:
@@ -274,7 +275,7 @@ def euler_maruyama(x, g, delta, z):
     return x + drift * delta + sigma * x * delta**0.5 * z
 
 
-def frames(sampler, update, options, signs, steps=12):
+def states(sampler, update, options, signs, steps=12):
     """The same run twice: by the sampler and by the reference."""
     x = signs * torch.linspace(0.5, 3.0, 8, dtype=torch.float64)[:, None]
     grid, score = uniform_grid(PROCESS, steps), bump_score(PROCESS)
@@ -287,15 +288,15 @@ def frames(sampler, update, options, signs, steps=12):
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_dale_langevin_is_additive_langevin_in_log_space(options):
-    assert_close(*frames(dale_langevin, additive, options, 1.0), rtol=1e-9, atol=0)
-    ours, wrong = frames(dale_langevin, additive_without_ito, options, 1.0)
+    assert_close(*states(dale_langevin, additive, options, 1.0), rtol=1e-9, atol=0)
+    ours, wrong = states(dale_langevin, additive_without_ito, options, 1.0)
     assert not torch.allclose(ours[-2], wrong[-2], rtol=1e-3)
 
 
 @pytest.mark.parametrize("options", [*OPTIONS, LangevinOptions(step_size=0.5, tweedie=False)])
 def test_unconstrained_is_euler_maruyama_in_x(options):
     signs = torch.tensor([1.0, -1.0] * 4)[:, None]
-    ours, theirs = frames(unconstrained, euler_maruyama, options, signs)
+    ours, theirs = states(unconstrained, euler_maruyama, options, signs)
     assert_close(ours, theirs, rtol=1e-7, atol=1e-12)
     if options.step_size == 0.5:  # so coarse that steps cross zero
         assert (theirs[1:].sign() != theirs[:-1].sign()).any()
@@ -304,8 +305,8 @@ def test_unconstrained_is_euler_maruyama_in_x(options):
 # Signs
 
 
-def walk_signs(sampler, gradient, negative, step_size, seed):
-    """Frames of 4 steps from a mixed-sign start along any constant Hyvärinen score."""
+def run_from_mixed_signs(sampler, gradient, negative, step_size, seed):
+    """Take 4 steps from a start of both signs with any constant Hyvärinen score."""
     x = torch.where(torch.from_numpy(negative), -1.5, 1.5).double()
     options = LangevinOptions(step_size=step_size, tweedie=False)
     noise, h = Noise(seed, range(len(x)), x.shape[1:]), torch.from_numpy(gradient)
@@ -317,7 +318,7 @@ def sign_changes(steps):
     return sum((a.x.sign() != b.x.sign()).sum(1) for a, b in pairwise(steps))
 
 
-any_walk = given(
+any_run = given(
     gradient=arrays(np.float64, (2, 3), elements=st.floats(allow_nan=False)),
     negative=arrays(np.bool_, (2, 3)),
     step_size=st.floats(1e-9, 1e9),
@@ -327,9 +328,9 @@ repeatable = settings(max_examples=100, deadline=None, derandomize=True)
 
 
 @repeatable
-@any_walk
+@any_run
 def test_dale_langevin_never_changes_a_sign(gradient, negative, step_size, seed):
-    steps = walk_signs(dale_langevin, gradient, negative, step_size, seed)
+    steps = run_from_mixed_signs(dale_langevin, gradient, negative, step_size, seed)
     for step in steps:
         assert torch.equal(step.x < 0, torch.from_numpy(negative))
         assert step.x.isfinite().all()
@@ -338,34 +339,37 @@ def test_dale_langevin_never_changes_a_sign(gradient, negative, step_size, seed)
 
 
 @repeatable
-@any_walk
+@any_run
 def test_unconstrained_counts_every_sign_change(gradient, negative, step_size, seed):
-    steps = walk_signs(unconstrained, gradient, negative, step_size, seed)
+    steps = run_from_mixed_signs(unconstrained, gradient, negative, step_size, seed)
     assert torch.equal(steps[-1].crossings, sign_changes(steps))
     assert steps[-1].x.isfinite().all()
 
 
 def test_unconstrained_does_change_signs_where_dale_langevin_does_not():
     gradient, negative = np.full((50, 3), -2.0), np.arange(150).reshape(50, 3) % 2 == 0
-    crossed = walk_signs(unconstrained, gradient, negative, 2.0, seed=0)
+    crossed = run_from_mixed_signs(unconstrained, gradient, negative, 2.0, seed=0)
     assert sign_changes(crossed).sum() > 50
     assert torch.equal(crossed[-1].crossings, sign_changes(crossed))
-    assert sign_changes(walk_signs(dale_langevin, gradient, negative, 2.0, seed=0)).sum() == 0
+    assert (
+        sign_changes(run_from_mixed_signs(dale_langevin, gradient, negative, 2.0, seed=0)).sum()
+        == 0
+    )
 
 
-# The contract of all five
+# What all six have in common
 
 
 class Counting:
-    """A score that counts its calls and checks what it is given."""
+    """A score that counts its evaluations and checks its arguments."""
 
     def __init__(self, score):
-        self.score, self.calls = score, 0
+        self.score, self.evaluations = score, 0
 
     def __call__(self, x, t):
         assert (x > 0).all()
         assert t.shape == (len(x),)
-        self.calls += 1
+        self.evaluations += 1
         return self.score(x, t)
 
 
@@ -375,24 +379,25 @@ class Counting:
     [(name, None) for name in SAMPLERS]
     + [(name, option) for name in LANGEVIN for option in [*OPTIONS, NO_TWEEDIE]],
 )
-def test_steps_report_the_walk_and_the_calls(name, options, steps):
+def test_steps_report_times_estimates_and_evaluations(name, options, steps):
     score, x = Counting(bump_score(PROCESS)), torch.tensor([[1.2], [0.7]])
     grid = uniform_grid(PROCESS, steps)
     extra, counted = ({"options": options} if options else {}), []
     noise = Noise(0, range(2), (1,))
-    walk = []
+    run = []
     for step in SAMPLERS[name](score, x, PROCESS, grid, noise=noise, **extra):
-        walk.append(step)
-        counted.append(score.calls)
-    assert [step.index for step in walk] == list(range(steps + 1))
-    assert [step.t for step in walk] == grid.tolist()
-    assert [step.calls for step in walk] == counted
+        run.append(step)
+        counted.append(score.evaluations)
+    assert [step.index for step in run] == list(range(steps + 1))
+    assert [step.t for step in run] == grid.tolist()
+    assert [step.score_evaluations for step in run] == counted
+    assert [step.calls for step in run] == counted, "under the name in published model cards"
     assert evaluations_needed(name, steps, options or LangevinOptions()) == counted[-1]
-    assert_close(walk[0].x, x.double())
-    t = torch.full((2,), walk[-2].t, dtype=torch.float64)
-    expected = denoise(score.score, PROCESS, walk[-2].x.abs(), t)
-    assert_close(walk[-2].estimate, expected)
-    assert_close(walk[-1].estimate, walk[-1].x.abs().log())
+    assert_close(run[0].x, x.double())
+    t = torch.full((2,), run[-2].t, dtype=torch.float64)
+    expected = denoise(score.score, PROCESS, run[-2].x.abs(), t)
+    assert_close(run[-2].estimate, expected)
+    assert_close(run[-1].estimate, run[-1].x.abs().log())
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -455,8 +460,8 @@ class NoWaiting(TorchDispatchMode):
 
 def run_without_waiting(name, score, x, process, noise, monkeypatch):
     """Take the first step freely, since starts are checked, and the others under watch."""
-    walk = SAMPLERS[name](score, x, process, make_grid(process, "karras", 4), noise=noise)
-    next(walk)
+    run = SAMPLERS[name](score, x, process, make_grid(process, "karras", 4), noise=noise)
+    next(run)
 
     def refuse(*args, **kwargs):
         raise WaitedForDevice
@@ -464,7 +469,7 @@ def run_without_waiting(name, score, x, process, noise, monkeypatch):
     with monkeypatch.context() as patch, NoWaiting():
         for method in ("tolist", "cpu", "numpy"):
             patch.setattr(torch.Tensor, method, refuse)
-        for step in walk:
+        for step in run:
             assert step.crossings.dtype == torch.int64
 
 
@@ -491,18 +496,18 @@ def test_a_score_that_waits_is_noticed(look, monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_gpu_never_waits_and_draws_the_same_picture(name, tiny_denoiser):
+def test_a_gpu_never_waits_and_gives_the_same_images(name, tiny_denoiser):
     process = GeometricBrownianMotion(mu=0.1, sigma=4.0)
     results = []
     for device in ("cpu", "cuda"):
         noise, labels = Noise(3, range(2), (1, 8, 8), device), torch.tensor([0, 1], device=device)
         score = tiny_denoiser.to(device).score(process, labels)
         x, grid = LogNormal(0.0, 4.0).sample(noise()), make_grid(process, "karras", 20)
-        walk = SAMPLERS[name](score, x, process, grid, noise=noise)
-        next(walk)
+        run = SAMPLERS[name](score, x, process, grid, noise=noise)
+        next(run)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            results.append(last(walk).x)
+            results.append(last(run).x)
         finally:
             torch.cuda.set_sync_debug_mode("default")
     assert_close(results[1].cpu(), results[0], rtol=0.05, atol=0.05)
@@ -523,7 +528,7 @@ def test_a_gpu_never_waits_and_draws_the_same_picture(name, tiny_denoiser):
     ],
 )
 def test_bad_grids_and_starts_raise(name, x, times, message):
-    walk = SAMPLERS[name](
+    run = SAMPLERS[name](
         log_normal_score(PROCESS, DATA),
         torch.tensor(x),
         PROCESS,
@@ -531,7 +536,13 @@ def test_bad_grids_and_starts_raise(name, x, times, message):
         noise=Noise(0, [0], (1,)),
     )
     with pytest.raises(ValueError, match=message):
-        next(walk)
+        next(run)
+
+
+def test_every_sampler_has_a_label():
+    for name, label in SAMPLER_LABELS.items():
+        assert label.startswith(f"{name}: ")
+    assert SAMPLER_LABELS.keys() == SAMPLERS.keys()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Settings, presets, and the run from settings to steps."""
+"""Sampling settings, presets, runs and their starts."""
 
 import math
 from dataclasses import replace
@@ -40,7 +40,7 @@ def test_a_slice_of_a_run_is_the_run(checkpoint, sampler):
     torch.testing.assert_close(part, whole[[3, 1]], rtol=1e-5, atol=0)
 
 
-def test_a_walk_ends_at_the_last_level_of_its_network(checkpoint):
+def test_a_run_uses_the_min_noise_level_of_its_network(checkpoint):
     early = replace(checkpoint, config=replace(checkpoint.config, min_noise_level=0.02))
     settings = SamplingSettings(steps=4, labels=(0, 1))
     for network, level in ((checkpoint, 0.005), (early, 0.02)):
@@ -60,7 +60,7 @@ def test_seed_and_label_and_position_matter(checkpoint):
     assert not torch.allclose(x, last(checkpoint, replace(settings, labels=(1, 1))))
 
 
-def test_guidance_leaves_unconditional_pictures_alone(checkpoint):
+def test_guidance_does_not_change_unconditional_images(checkpoint):
     settings = SamplingSettings(steps=3, labels=(2, -1))
     plain, strong = (last(checkpoint, replace(settings, guidance=w)) for w in (1.0, 3.0))
     torch.testing.assert_close(strong[1], plain[1], rtol=1e-5, atol=0)
@@ -85,7 +85,7 @@ def test_the_exact_start_has_the_noised_moments_at_each_pixel(checkpoint, settin
     assert kstest(wrong.flatten(), "norm").pvalue < 1e-3
 
 
-def test_the_fitted_start_is_the_stored_law(checkpoint):
+def test_the_fitted_start_is_the_stored_distribution(checkpoint):
     first = next(run(checkpoint, replace(PRESETS["paper"], labels=(-1,) * 100)))
     scores = (first.x.log() - 0.2) / 0.9
     assert kstest(scores.flatten(), "norm").pvalue > 0.01
@@ -100,12 +100,15 @@ def test_class_averaged_start_is_the_noised_average(checkpoint):
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 3])
-def test_calls_are_those_counted(checkpoint, sampler, steps):
+def test_evaluations_are_those_counted(checkpoint, sampler, steps):
     settings = SamplingSettings(sampler=sampler, steps=steps, labels=(0,), repeats=2)
     *_, step = run(checkpoint, settings)
-    assert step.calls == settings.calls == settings.network_evaluations
-    assert replace(settings, guidance=2.0).network_evaluations == 2 * settings.calls
-    assert replace(settings, guidance=2.0, labels=(-1,)).network_evaluations == settings.calls
+    assert step.score_evaluations == settings.score_evaluations == settings.network_evaluations
+    assert replace(settings, guidance=2.0).network_evaluations == 2 * settings.score_evaluations
+    assert (
+        replace(settings, guidance=2.0, labels=(-1,)).network_evaluations
+        == settings.score_evaluations
+    )
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5, 9])
@@ -120,12 +123,17 @@ def test_images_do_not_depend_on_the_batch_size(checkpoint, batch_size):
     assert len(seen) == math.ceil(5 / batch_size) * 4
 
 
-def test_presets_are_the_ones_described():
+def test_presets_have_their_documented_values():
     wide, paper = PRESETS["wide"], PRESETS["paper"]
     assert (wide.sampler, wide.noise_level, wide.steps) == ("multistep-bridge", 8.0, 20)
     assert wide.process.max_noise_level == 8.0
     assert paper.process.mu == pytest.approx(0.32)
-    assert (paper.steps, paper.grid, paper.tweedie, paper.calls) == (1000, "uniform", False, 1000)
+    assert (paper.steps, paper.grid, paper.tweedie, paper.score_evaluations) == (
+        1000,
+        "uniform",
+        False,
+        1000,
+    )
 
 
 def test_annealed_constants_per_data_set():
@@ -135,7 +143,7 @@ def test_annealed_constants_per_data_set():
         paper_annealed("mnist", "bridge")
 
 
-def test_labels_go_round():
+def test_labels_repeat_the_classes_in_turn():
     assert cycle_labels((4, 7), 5) == (4, 7, 4, 7, 4)
     assert cycle_labels((), 2) == (-1, -1)
 
@@ -150,7 +158,7 @@ def test_labels_go_round():
         ({"noise_level": float("nan")}, "noise_level must be in"),
         ({"mu": float("inf")}, "mu must be finite"),
         ({"steps": 0}, "steps must be at least 1"),
-        ({"labels": ()}, "at least one picture"),
+        ({"labels": ()}, "at least one image"),
         ({"labels": (0, -2)}, "−1 or more"),
         ({"guidance": float("nan")}, "guidance"),
         ({"seed": -1}, "seed"),
@@ -170,7 +178,7 @@ def test_settings_that_do_not_fit_the_network(checkpoint):
     with pytest.raises(ValueError, match=r"belongs to noise level 0\.8"):
         check(checkpoint, SamplingSettings(start="fitted"))
     for indices in ([], [-1], [16]):
-        with pytest.raises(ValueError, match="positions of the run's 16 pictures"):
+        with pytest.raises(ValueError, match="positions of the run's 16 images"):
             run(checkpoint, SamplingSettings(), indices=indices)
     with pytest.raises(ValueError, match="batch_size"):
         sample_images(checkpoint, SamplingSettings(), batch_size=0)

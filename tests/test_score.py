@@ -19,7 +19,6 @@ from dale_demo.score import (
     hyvarinen_from_denoised,
     hyvarinen_from_stein,
     log_normal_score,
-    stein_from_hyvarinen,
 )
 
 PROCESS = GeometricBrownianMotion(mu=0.3, sigma=1.2, horizon=2.0)
@@ -38,7 +37,7 @@ def mixture(generator, dim):
 
 
 def reference_log_density(a, b, w, x, t):
-    """ln p_t(x) by torch.distributions, from the closed-form forward law."""
+    """ln p_t(x) by torch.distributions, from the closed-form forward distribution."""
     log_mean = a + (PROCESS.mu - PROCESS.sigma**2 / 2) * t
     log_std = (b**2 + PROCESS.sigma**2 * t).sqrt()
     components = dist.Independent(dist.LogNormal(log_mean, log_std), 1)
@@ -54,7 +53,7 @@ def test_mixture_score_is_the_gradient_of_an_independent_log_density(dim, genera
     (stein,) = torch.autograd.grad(expected.sum(), x)
     h = score(x.detach(), TIMES)
     assert_close(h, x.detach() * stein)
-    other = LogNormalMixtureScore(PROCESS, a, b)  # equal weights are another law
+    other = LogNormalMixtureScore(PROCESS, a, b)  # equal weights are another distribution
     assert (other(x.detach(), TIMES) - h).abs().max() > 0.01
 
 
@@ -98,13 +97,12 @@ def test_conversions_round_trip(generator):
     x, h = states(generator, 3), torch.randn(4, 3, generator=generator, dtype=torch.float64)
     d = denoised_from_hyvarinen(h, PROCESS, x, TIMES)
     assert_close(hyvarinen_from_denoised(d, PROCESS, x, TIMES), h)
-    assert_close(hyvarinen_from_stein(stein_from_hyvarinen(h, x), x), h)
-    assert_close(stein_from_hyvarinen(h, x) * x, h)
+    assert_close(hyvarinen_from_stein(h / x, x), h)
     assert (d - denoised_from_hyvarinen(h, PROCESS, x, TIMES.flip(0))).abs().max() > 0.1
 
 
 def test_a_denoiser_survives_the_round_trip_at_the_smallest_noise(generator):
-    def denoiser(u, s):  # answers in float32, as a network does
+    def denoiser(u, s):  # returns float32, as a network does
         return (u.sin() + s.reshape(-1, 1)).float()
 
     x, t = states(generator, 3), PROCESS.time(torch.tensor([0.002] * 4, dtype=torch.float64))
@@ -115,22 +113,24 @@ def test_a_denoiser_survives_the_round_trip_at_the_smallest_noise(generator):
 
 def test_conditional_target_is_the_score_of_the_transition_density(generator):
     x0, x = states(generator, 2), states(generator, 2).requires_grad_()
-    law = dist.LogNormal(x0.log() + (0.3 - 0.72) * TIMES[:, None], 1.2 * TIMES[:, None].sqrt())
-    (stein,) = torch.autograd.grad(law.log_prob(x).sum(), x)
+    transition = dist.LogNormal(
+        x0.log() + (0.3 - 0.72) * TIMES[:, None], 1.2 * TIMES[:, None].sqrt()
+    )
+    (stein,) = torch.autograd.grad(transition.log_prob(x).sum(), x)
     target = conditional_target(PROCESS, x0, x.detach(), TIMES)
     assert_close(target, x.detach() * stein)
 
 
 def test_guidance_extrapolates_from_the_unconditional_score():
-    x, t, calls = torch.ones(2, 1), torch.ones(2), []
+    x, t, evaluated = torch.ones(2, 1), torch.ones(2), []
 
     def constant(value):
-        return lambda x, t: calls.append(value) or torch.full_like(x, value)
+        return lambda x, t: evaluated.append(value) or torch.full_like(x, value)
 
     for weight, expected in ((0.0, 2.0), (1.0, 5.0), (3.0, 2 + 3 * (5 - 2)), (-1.0, -1.0)):
-        calls.clear()
+        evaluated.clear()
         assert_close(guided(constant(5.0), constant(2.0), weight)(x, t), x * expected)
-        assert calls == ([5.0] if weight == 1 else [2.0, 5.0])
+        assert evaluated == ([5.0] if weight == 1 else [2.0, 5.0])
 
 
 @pytest.mark.parametrize(

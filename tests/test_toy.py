@@ -1,4 +1,4 @@
-"""The playground's data and runs, against densities, laws and distances computed independently."""
+"""The playground's data and runs against independently computed densities and distances."""
 
 import math
 from dataclasses import replace
@@ -26,19 +26,16 @@ from dale_demo.toy import (
     moons,
     rings,
     samples,
+    simulate,
     two_spirals,
-    walk,
     wasserstein,
 )
+from tests.distributions import fit_log_normal, normals
 
 PROCESS = GeometricBrownianMotion(mu=0.2, sigma=0.5, horizon=1.0)
-LAW = LogNormal(0.2, 0.4)
+DATA = LogNormal(0.2, 0.4)
 SMALL = ToySettings(particles=300)
-PRODUCTS = ("dale-langevin", "probability-flow", "bridge")
-
-
-def normals(generator, *shape):
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
+POSITIVE = ("dale-langevin", "probability-flow", "bridge")
 
 
 # Data
@@ -87,7 +84,7 @@ def test_shapes_are_what_they_are_called():
 @pytest.mark.parametrize(
     "points", [torch.zeros(0, 2), torch.ones(3), torch.tensor([[1.0, 0.0]]), torch.ones(2, 3)]
 )
-def test_points_that_are_no_data_are_refused(points):
+def test_invalid_points_are_refused(points):
     with pytest.raises(ValueError, match="oint"):
         ToyData.around(points)
 
@@ -98,7 +95,7 @@ def test_points_that_are_no_data_are_refused(points):
 def additive(generator, score, grid, options=LangevinOptions()):
     """Its last step from an exact start, for one log-normal coordinate."""
     n = 10_000
-    x = LogNormal.terminal(PROCESS, LAW).sample(normals(generator, n, 1))
+    x = LogNormal.terminal(PROCESS, DATA).sample(normals(generator, n, 1))
     steps = additive_langevin(
         score, x, PROCESS, grid, noise=lambda: normals(generator, n, 1), options=options
     )
@@ -106,33 +103,35 @@ def additive(generator, score, grid, options=LangevinOptions()):
     return step
 
 
-def test_additive_langevin_recovers_the_log_normal_law(generator):
+def test_additive_langevin_recovers_the_log_normal_distribution(generator):
     grid = uniform_grid(PROCESS, 200)
-    step = additive(generator, log_normal_score(PROCESS, LAW), grid)
-    fit = LogNormal.fit(step.x.abs())
-    assert fit.log_mean == pytest.approx(LAW.log_mean, abs=0.015)
-    assert fit.log_std**2 == pytest.approx(LAW.log_std**2, abs=0.01)
-    assert step.calls == 200
+    step = additive(generator, log_normal_score(PROCESS, DATA), grid)
+    fit = fit_log_normal(step.x.abs())
+    assert fit.log_mean == pytest.approx(DATA.log_mean, abs=0.015)
+    assert fit.log_std**2 == pytest.approx(DATA.log_std**2, abs=0.01)
+    assert step.score_evaluations == 200
     assert_close(step.estimate, step.x.abs().log())
-    silent = additive(generator, log_normal_score(PROCESS, LAW), grid, LangevinOptions(annealing=0))
-    assert LogNormal.fit(silent.x.abs()).log_std ** 2 < LAW.log_std**2 - 0.02, "without its noise"
+    silent = additive(
+        generator, log_normal_score(PROCESS, DATA), grid, LangevinOptions(annealing=0)
+    )
+    assert fit_log_normal(silent.x.abs()).log_std ** 2 < DATA.log_std**2 - 0.02, "without its noise"
     other = additive(generator, log_normal_score(PROCESS, LogNormal(0.2, 0.5)), grid)
-    assert LogNormal.fit(other.x.abs()).log_std ** 2 > LAW.log_std**2 + 0.02, "with another score"
+    assert fit_log_normal(other.x.abs()).log_std ** 2 > DATA.log_std**2 + 0.02, "with another score"
 
 
 def test_additive_langevin_repeats_its_steps_and_may_have_a_step_size(generator):
-    score, grid = log_normal_score(PROCESS, LAW), uniform_grid(PROCESS, 4)
+    score, grid = log_normal_score(PROCESS, DATA), uniform_grid(PROCESS, 4)
     step = additive(generator, score, grid, LangevinOptions(repeats=3, tweedie=False))
-    assert step.calls == 12
+    assert step.score_evaluations == 12
     still = additive(
         generator, score, grid, LangevinOptions(annealing=0, step_size=1e-9, tweedie=False)
     )
-    start = LogNormal.terminal(PROCESS, LAW)
-    assert LogNormal.fit(still.x.abs()).log_std == pytest.approx(start.log_std, abs=0.02)
+    start = LogNormal.terminal(PROCESS, DATA)
+    assert fit_log_normal(still.x.abs()).log_std == pytest.approx(start.log_std, abs=0.02)
 
 
 def test_additive_langevin_checks_its_start():
-    score, grid = log_normal_score(PROCESS, LAW), uniform_grid(PROCESS, 4)
+    score, grid = log_normal_score(PROCESS, DATA), uniform_grid(PROCESS, 4)
     with pytest.raises(ValueError, match="nowhere 0"):
         next(
             additive_langevin(score, torch.zeros(1, 2), PROCESS, grid, noise=lambda: torch.ones(1))
@@ -143,16 +142,16 @@ def test_additive_langevin_checks_its_start():
 
 
 @pytest.mark.parametrize("steps", [2, 5, 12])
-@pytest.mark.parametrize("sampler", PRODUCTS)
-def test_products_of_exponentials_never_cross(sampler, steps):
-    run = walk(SHAPES["rings"](), sampler, replace(SMALL, steps=steps, noise_level=3.0))
+@pytest.mark.parametrize("sampler", POSITIVE)
+def test_samplers_that_multiply_by_exponentials_never_cross(sampler, steps):
+    run = simulate(SHAPES["rings"](), sampler, replace(SMALL, steps=steps, noise_level=3.0))
     assert run.crossed == 0
     assert (run.x > 0).all()
 
 
 @pytest.mark.parametrize("sampler", ["unconstrained", "additive"])
-def test_the_others_cross_and_every_crossing_is_counted(sampler):
-    run = walk(SHAPES["rings"](), sampler, replace(SMALL, steps=12))
+def test_the_other_samplers_cross_and_every_crossing_is_counted(sampler):
+    run = simulate(SHAPES["rings"](), sampler, replace(SMALL, steps=12))
     assert run.crossed > 20
     changed = (np.sign(run.x[1:]) != np.sign(run.x[:-1])).sum(2)
     np.testing.assert_array_equal(np.diff(run.crossings, axis=0), changed)
@@ -162,7 +161,7 @@ def test_the_others_cross_and_every_crossing_is_counted(sampler):
 def test_unconstrained_crosses_less_with_more_steps_and_ends_at_the_data():
     data = SHAPES["rings"]()
     settings = replace(SMALL, noise_level=1.0, grid="uniform")
-    few, many = (walk(data, "unconstrained", replace(settings, steps=n)) for n in (4, 100))
+    few, many = (simulate(data, "unconstrained", replace(settings, steps=n)) for n in (4, 100))
     assert few.crossed > 20
     assert many.crossed == 0
     reference, again = samples(data, settings)
@@ -172,36 +171,36 @@ def test_unconstrained_crosses_less_with_more_steps_and_ends_at_the_data():
     assert ends[1] < 1.5 * floor
 
 
-@pytest.mark.parametrize("sampler", PRODUCTS)
-def test_products_end_at_the_data_in_few_steps(sampler):
+@pytest.mark.parametrize("sampler", POSITIVE)
+def test_samplers_that_multiply_by_exponentials_reach_the_data_in_few_steps(sampler):
     data = SHAPES["rings"]()
     reference, again = samples(data, SMALL)
     floor = wasserstein(reference, again)
-    run = walk(data, sampler, replace(SMALL, steps=25))
+    run = simulate(data, sampler, replace(SMALL, steps=25))
     assert distance(torch.from_numpy(run.x[-1]), reference) < 1.5 * floor
     assert distance(torch.from_numpy(run.x[0]), reference) > 5 * floor
 
 
-def test_a_seed_gives_every_sampler_one_start_from_the_noised_law():
-    data, settings = SHAPES["moons"](), ToySettings(steps=2, particles=4000)
-    runs = [walk(data, name, settings) for name in TOY_SAMPLERS]
+def test_a_seed_gives_every_sampler_the_same_start_from_the_noised_distribution():
+    data, settings = SHAPES["moons"](), ToySettings(steps=2, particles=2000)
+    runs = [simulate(data, name, settings) for name in TOY_SAMPLERS]
     for run in runs[1:]:
         np.testing.assert_allclose(run.x[0], runs[0].x[0], rtol=1e-12)
     y = np.log(runs[0].x[0])
     variance = data.log_means.var(0, correction=0).numpy() + KERNEL**2 + 1.5**2
     np.testing.assert_allclose(y.var(0), variance, rtol=0.1)
-    again, other = (walk(data, "bridge", replace(settings, seed=seed)) for seed in (0, 1))
+    again, other = (simulate(data, "bridge", replace(settings, seed=seed)) for seed in (0, 1))
     np.testing.assert_array_equal(again.x, runs[-1].x)
     assert (other.x[0] != again.x[0]).all()
 
 
-def test_frames_are_thinned_but_the_ends_stay():
-    run = walk(SHAPES["moons"](), "bridge", replace(SMALL, steps=40), max_frames=11)
+def test_frames_are_thinned_but_both_ends_are_kept():
+    run = simulate(SHAPES["moons"](), "bridge", replace(SMALL, steps=40), max_frames=11)
     assert run.steps.tolist() == list(range(0, 41, 4))
     assert run.times[0] == pytest.approx(1)
     assert run.times[-1] == 0
     assert run.x.shape == (11, 300, 2)
-    assert run.calls == 40
+    assert run.score_evaluations == 40
 
 
 @pytest.mark.parametrize(
@@ -209,14 +208,14 @@ def test_frames_are_thinned_but_the_ends_stay():
 )
 def test_bad_settings_are_refused(bad):
     with pytest.raises(ValueError, match=r"."):
-        walk(SHAPES["moons"](), "unconstrained", replace(SMALL, **bad))
+        simulate(SHAPES["moons"](), "unconstrained", replace(SMALL, **bad))
 
 
 def test_a_step_size_is_that_of_the_langevin_samplers_alone():
     data, fixed = SHAPES["moons"](), replace(SMALL, steps=5, step_size=1e-6)
     for name in TOY_SAMPLERS:
         same = np.array_equal(
-            walk(data, name, fixed).x, walk(data, name, replace(fixed, step_size=None)).x
+            simulate(data, name, fixed).x, simulate(data, name, replace(fixed, step_size=None)).x
         )
         assert same == (name in ("probability-flow", "bridge")), name
 
@@ -243,7 +242,7 @@ def test_wasserstein_refuses_what_it_cannot_compare(generator):
         wasserstein(a, a / 0)
 
 
-def test_particles_that_escaped_count_as_far_but_finite(generator):
+def test_particles_that_diverged_count_as_far_but_finite(generator):
     a = normals(generator, 4, 2)
     b = a.clone()
     b[0] = 1e300

@@ -1,4 +1,4 @@
-"""What is kept of a run, against what NumPy says of the very steps."""
+"""Recorded frames, against NumPy on the same steps."""
 
 import io
 from dataclasses import fields
@@ -12,31 +12,20 @@ from dale_demo.drawing.palette import INHIBITORY, rgb
 from dale_demo.noise import Noise
 from dale_demo.process import GeometricBrownianMotion, LogNormal, uniform_grid
 from dale_demo.samplers import Step, dale_langevin, unconstrained
-from dale_demo.trajectory import Recorder, Trajectory, record
+from dale_demo.score import log_normal_score
+from dale_demo.trajectory import Recorder, Trajectory, record, to_images
 
 DATA = LogNormal(0.1, 0.22)
 PROCESS = GeometricBrownianMotion(mu=0.1, sigma=0.8)
 SHAPE = (3, 1, 8, 8)
 
 
-def walk(sampler=dale_langevin, steps: int = 10) -> list[Step]:
+def run_of(sampler=dale_langevin, steps: int = 10) -> list[Step]:
     """Steps of a run with the exact score of log-normal data."""
     noise = Noise(0, range(SHAPE[0]), SHAPE[1:])
     start = LogNormal.terminal(PROCESS, DATA).sample(noise())
-    score = exact_score()
+    score = log_normal_score(PROCESS, DATA)
     return list(sampler(score, start, PROCESS, uniform_grid(PROCESS, steps), noise=noise))
-
-
-def exact_score():
-    """h = −1 − (y − mean)/variance, for every coordinate by itself."""
-
-    def score(x, t):
-        mean = DATA.log_mean + PROCESS.log_drift(t)
-        variance = DATA.log_std**2 + PROCESS.noise_level(t) ** 2
-        shape = (-1,) + (1,) * (x.ndim - 1)
-        return -1 - (x.log() - mean.reshape(shape)) / variance.reshape(shape)
-
-    return score
 
 
 def recorded(steps: list[Step], count: int | None = None, **options) -> Trajectory:
@@ -45,21 +34,21 @@ def recorded(steps: list[Step], count: int | None = None, **options) -> Trajecto
 
 @pytest.fixture(scope="module")
 def steps() -> list[Step]:
-    return walk()
+    return run_of()
 
 
 @pytest.fixture(scope="module")
 def crossing() -> list[Step]:
     """A run whose steps are so long that signs change."""
-    return walk(unconstrained, 4)
+    return run_of(unconstrained, 4)
 
 
-def test_every_frame_tells_its_step(steps):
+def test_every_frame_describes_its_step(steps):
     run = recorded(steps)
     assert len(run) == 11
     np.testing.assert_allclose(run.times, np.linspace(1, 0, 11))
     np.testing.assert_allclose(run.noise_levels, 0.8 * np.sqrt(np.linspace(1, 0, 11)))
-    assert run.calls.tolist() == [step.calls for step in steps]
+    assert run.score_evaluations.tolist() == [step.score_evaluations for step in steps]
     assert not run.crossings.any()
     for k, step in enumerate(steps):
         drift = (0.1 - 0.32) * step.t
@@ -68,7 +57,7 @@ def test_every_frame_tells_its_step(steps):
         np.testing.assert_array_equal(run.estimates[k], tone_map(step.estimate.exp()).numpy())
 
 
-def test_laws_are_those_of_the_process_and_of_the_state(steps):
+def test_moments_are_those_of_the_process_and_of_the_state(steps):
     run = recorded(steps)
     t = run.times
     np.testing.assert_allclose(run.theory[:, 0], 0.1 + (0.1 - 0.32) * t)
@@ -89,7 +78,7 @@ def test_histograms_agree_with_numpy(steps, axis):
 
 
 def test_the_linear_histogram_always_reaches_the_brightest_pixel():
-    """At t = 0 nothing of a picture may fall out of it."""
+    """At t = 0 no pixel may lie outside it."""
     x = torch.linspace(1, 2, 64, dtype=torch.float64).reshape(1, 1, 8, 8)
     last = Step(0, 0.0, x, x.log(), torch.zeros(1, dtype=torch.int64), 0)
     assert recorded([last], count=1).linear_counts.sum() == 64
@@ -106,13 +95,13 @@ def test_followed_pixels_are_the_same_in_every_frame(steps):
 
 
 @pytest.mark.parametrize(("total", "limit"), [(10, 60), (100, 60), (59, 60), (60, 60), (7, 2)])
-def test_few_frames_are_kept_evenly_and_both_ends_among_them(total, limit):
+def test_frames_are_kept_evenly_with_both_ends(total, limit):
     steps = [step_at(k, total) for k in range(total + 1)]
     run = recorded(steps, max_frames=limit)
     assert len(run) == min(limit, total + 1)
     assert (run.times[0], run.times[-1]) == (1.0, 0.0)
     gaps = -np.diff(run.times) * total
-    assert gaps.max() - gaps.min() < 1.01, "a step more or less at most"
+    assert gaps.max() - gaps.min() < 1.01, "gaps differ by at most one step"
 
 
 def step_at(index: int, total: int) -> Step:
@@ -121,14 +110,23 @@ def step_at(index: int, total: int) -> Step:
     return Step(index, 1 - index / total, x, x.log(), crossings, index)
 
 
+def test_add_returns_the_frame_of_a_kept_step(crossing):
+    """With the images that `to_images` makes of the step; None for a step that is not kept."""
+    recorder = Recorder(PROCESS, DATA, len(crossing) - 1, max_frames=2, tinted=True)
+    first, *between, last = (recorder.add(step) for step in crossing)
+    assert between == [None] * (len(crossing) - 2)
+    for frame, step in ((first, crossing[0]), (last, crossing[-1])):
+        images = to_images(step, PROCESS, tinted=True)
+        torch.testing.assert_close((frame["states"], frame["estimates"]), images)
+
+
 def test_a_stopped_run_keeps_its_last_step_once():
     recorder = Recorder(PROCESS, DATA, 100, max_frames=11)
     for index in range(26):
         recorder.add(step_at(index, 100))
-    assert len(recorder) == 3
     recorder.keep(step_at(25, 100))
     recorder.keep(step_at(25, 100))
-    assert recorder.finish().calls.tolist() == [0, 10, 20, 25]
+    assert recorder.finish().score_evaluations.tolist() == [0, 10, 20, 25]
 
 
 def test_a_recorder_without_steps_has_no_trajectory():
@@ -152,7 +150,7 @@ def test_crossings_are_counted_coloured_and_followed(crossing):
         assert (np.abs(values - own[:, None]).max(0) < 1e-9).any()
 
 
-def test_where_nothing_crosses_the_usual_pixels_are_followed(steps):
+def test_without_crossings_the_usual_pixels_are_followed(steps):
     np.testing.assert_array_equal(
         recorded(steps, tinted=True).paths, recorded(steps, tinted=False).paths
     )
@@ -169,7 +167,7 @@ def test_sheets_and_images(steps):
     np.testing.assert_array_equal(sheets[3][2:10, right : right + 8], run.estimates[3, 0])
 
 
-def test_npz_gives_the_trajectory_back(steps):
+def test_npz_round_trip(steps):
     run = recorded(steps)
     with np.load(io.BytesIO(run.npz_bytes())) as arrays:
         again = Trajectory(**arrays)

@@ -1,6 +1,6 @@
-"""Tensors in, pictures out: exposure, grids, and the encoded PNG, JPEG, WebP and GIF bytes.
+"""Turn states into images, lay images out in grids, and encode them as PNG, JPEG, WebP or GIF.
 
-Pictures are uint8 with channels last, [H, W, C] with C = 1 (grey) or 3 (RGB).
+Images are uint8 with channels last, [H, W, C] with C = 1 (grey) or 3 (RGB).
 """
 
 import io
@@ -18,6 +18,9 @@ from dale_demo.data import PositiveMap
 from dale_demo.drawing.palette import INHIBITORY, rgb
 
 ImageArray = NDArray[np.uint8]
+"""One image [H, W, C], or several along further axes in front."""
+FRAME_MS, LAST_FRAME_MS = 60, 1500
+"""Milliseconds that an animation shows a frame, and its last one, which is the result."""
 
 
 def tone_map(
@@ -27,17 +30,17 @@ def tone_map(
     width: float = 2.0,
     positive_map: PositiveMap = PositiveMap.SHIFT,
 ) -> Tensor:
-    """Develop a state into a picture whose exposure follows the noise.
+    """Show a state as an image, with an exposure that follows the noise level.
 
-    With ln x₀ ∈ [0, b] for the data, [−w s, b + w s] of u = ln|x| − m(t) is drawn together to
-    [0, b], and shown as the data are. Without noise these are exactly the data's own pixels.
+    Where the data have ln x₀ ∈ [0, b], the range [−w s, b + w s] of u = ln|x| − m(t) is mapped
+    linearly to [0, b] and shown as data would be. At s = 0 the result is exactly the data's pixels.
 
     Args:
         x: State [B, C, H, W], any sign.
         log_drift: m(t).
         noise_level: s(t).
-        width: w, how many noise levels fit on either side.
-        positive_map: Of the data.
+        width: w, the margin on either side in noise levels.
+        positive_map: Map from pixels to positive data.
 
     Returns:
         uint8 [B, H, W, C].
@@ -47,83 +50,87 @@ def tone_map(
     return positive_map.pixels((white * brightness.clamp(0, 1)).exp()).permute(0, 2, 3, 1)
 
 
-def tint(pictures: Tensor, negative: Tensor) -> Tensor:
-    """Colour the pixels where `negative` [B, C, H, W] holds; uint8 [B, H, W, C] → [B, H, W, 3]."""
-    coloured = pictures.expand(*pictures.shape[:-1], 3)
-    cool = torch.tensor(rgb(INHIBITORY), dtype=torch.uint8, device=pictures.device)
+def tint(images: Tensor, negative: Tensor) -> Tensor:
+    """Colour pixels where `negative` [B, C, H, W] is true; uint8 [B, H, W, C] → [B, H, W, 3]."""
+    coloured = images.expand(*images.shape[:-1], 3)
+    cool = torch.tensor(rgb(INHIBITORY), dtype=torch.uint8, device=images.device)
     return torch.where(negative.any(1).unsqueeze(-1), cool, coloured)
 
 
-def grid(pictures: ImageArray, columns: int | None = None, gap: int = 2) -> ImageArray:
-    """Lay pictures [B, H, W, C] out in rows on black → [H', W', C]; near-square by default."""
-    count, height, width, channels = pictures.shape
+def grid(images: ImageArray, columns: int | None = None, gap: int = 2) -> ImageArray:
+    """Lay images [B, H, W, C] out row by row on black → [H', W', C].
+
+    Args:
+        columns: Images in a row; those of `columns_for` if None.
+        gap: Pixels between images and around them.
+    """
+    count, height, width, channels = images.shape
     columns = columns or columns_for(count)
     rows = math.ceil(count / columns)
     sheet = np.zeros(
         (rows * (height + gap) + gap, columns * (width + gap) + gap, channels), np.uint8
     )
-    for i, picture in enumerate(pictures):
+    for i, image in enumerate(images):
         top, left = gap + i // columns * (height + gap), gap + i % columns * (width + gap)
-        sheet[top : top + height, left : left + width] = picture
+        sheet[top : top + height, left : left + width] = image
     return sheet
 
 
 def columns_for(count: int) -> int:
-    """Columns of a grid of `count` pictures: ten classes fill rows of 10 or 5, others a square."""
+    """Columns of a grid of `count` images: 10 or 5 for multiples of ten, else near-square."""
     if count % 10 == 0:
         return 10 if count > 20 else 5
     return math.ceil(math.sqrt(count))
 
 
 def side_by_side(left: ImageArray, right: ImageArray, gap: int = 8) -> ImageArray:
-    """Set two pictures of one height beside each other; grey becomes RGB where the other is."""
+    """Put two images of equal height side by side; grey becomes RGB if the other is RGB."""
     channels = max(left.shape[2], right.shape[2])
     parts = [np.broadcast_to(p, (*p.shape[:2], channels)) for p in (left, right)]
     bar = np.zeros((left.shape[0], gap, channels), np.uint8)
     return np.concatenate([parts[0], bar, parts[1]], axis=1)
 
 
-def enlarge(picture: ImageArray, factor: int) -> ImageArray:
+def enlarge(image: ImageArray, factor: int) -> ImageArray:
     """Repeat every pixel `factor` times in both directions, keeping edges sharp."""
-    return picture.repeat(factor, 0).repeat(factor, 1)
+    return image.repeat(factor, 0).repeat(factor, 1)
 
 
-def png_bytes(picture: ImageArray) -> bytes:
+def png_bytes(image: ImageArray) -> bytes:
     """Encode as PNG, lossless."""
-    return _encode(picture, format="PNG", optimize=True)
+    return _encode(image, format="PNG", optimize=True)
 
 
-def jpeg_bytes(picture: ImageArray, quality: int = 90) -> bytes:
-    """Encode as JPEG, the quickest to make and to show."""
-    return _encode(picture, format="JPEG", quality=quality, subsampling=0)
+def jpeg_bytes(image: ImageArray, quality: int = 90) -> bytes:
+    """Encode as JPEG, the fastest format to encode and to show; `quality` from 0 to 95."""
+    # Colour at full resolution: at half, as is usual, a single tinted pixel would be lost.
+    return _encode(image, format="JPEG", quality=quality, subsampling=0)
 
 
 def webp_bytes(frames: Sequence[ImageArray], durations: Sequence[int] | int = 60) -> bytes:
-    """Encode an endless animation as WebP; `durations` in milliseconds, one or one per frame."""
+    """Encode a looping animation as WebP; `durations` in milliseconds, one or one per frame."""
     return _animate(frames, durations, format="WEBP", quality=80, method=4)
 
 
 def gif_bytes(frames: Sequence[ImageArray], durations: Sequence[int] | int = 60) -> bytes:
-    """Encode an endless animation as GIF; `durations` in milliseconds, one or one per frame."""
+    """Encode a looping animation as GIF; `durations` in milliseconds, one or one per frame."""
     return _animate(frames, durations, format="GIF", optimize=True)
 
 
-def _image(picture: ImageArray) -> Image.Image:
-    return Image.fromarray(
-        picture[..., 0] if picture.shape[2] == 1 else np.ascontiguousarray(picture)
-    )
+def _pillow(image: ImageArray) -> Image.Image:
+    return Image.fromarray(image[..., 0] if image.shape[2] == 1 else np.ascontiguousarray(image))
 
 
-def _encode(picture: ImageArray, **options: Any) -> bytes:
+def _encode(image: ImageArray, **options: Any) -> bytes:
     buffer = io.BytesIO()
-    _image(picture).save(buffer, **options)
+    _pillow(image).save(buffer, **options)
     return buffer.getvalue()
 
 
 def _animate(frames: Sequence[ImageArray], durations: Sequence[int] | int, **options: Any) -> bytes:
     if not frames:
         raise ValueError("An animation needs at least one frame.")
-    first, *rest = map(_image, frames)
+    first, *rest = map(_pillow, frames)
     buffer = io.BytesIO()
     first.save(
         buffer,
@@ -136,9 +143,6 @@ def _animate(frames: Sequence[ImageArray], durations: Sequence[int] | int, **opt
     return buffer.getvalue()
 
 
-FRAME_MS, LAST_FRAME_MS = 60, 1500
-
-
 def durations(count: int) -> list[int]:
-    """Milliseconds of each frame; the result stays on for longer."""
+    """Milliseconds of each of `count` frames; the last one is shown for longer."""
     return [FRAME_MS] * (count - 1) + [LAST_FRAME_MS]

@@ -1,7 +1,7 @@
-"""The colours of every plot, on every page, in light and dark: one meaning, one colour.
+"""The colours of all plots, in light and dark themes; each colour has one meaning on every page.
 
-Chosen from the Okabe–Ito set, which stays apart for colour-blind eyes; excitatory is warm,
-inhibitory (and so everything below zero) is cool.
+They are based on the Okabe–Ito set, which colour-blind readers can tell apart. Excitatory is warm;
+inhibitory, and so everything below zero, is cool.
 """
 
 EXCITATORY = "#D55E00"
@@ -21,9 +21,9 @@ SAMPLERS = {
     "multistep": CONSTRAINED,
     "multistep-bridge": STATE,
 }
-"""Where samplers are compared, and nothing else is drawn."""
+"""For plots that compare samplers and draw nothing else: the colours above have other meanings."""
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Split "#RRGGBB" into three numbers from 0 to 255."""
+    """Split "#RRGGBB" into red, green and blue, each from 0 to 255."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)

@@ -1,6 +1,6 @@
-"""Small pictures as inline SVG: arrays in, text out, nothing to load.
+"""Draw small plots as SVG text, for pages that show a plot before they load a plotting library.
 
-Text and axes are drawn in `currentColor`, so a picture follows the page's theme.
+Text and axes have the colour `currentColor`, so an inline plot follows the page's theme.
 """
 
 import math
@@ -11,25 +11,28 @@ from html import escape
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from dale_demo.drawing.markdown import number
+
 WIDTH, HEIGHT = 400, 240
 LEFT, RIGHT, TOP, BOTTOM = 48, 8, 8, 40
+"""Size of a plot and its margins, in SVG units (pixels at its natural size)."""
 FONT = 14
-_ALONE = (
+_STANDALONE_STYLE = (
     "<style>svg{color:#22252a;font-family:sans-serif}"
     "@media(prefers-color-scheme:dark){svg{color:#e8e6e3}}</style>"
 )
-"""Text of a picture alone: dark, or light where the reader's system is dark."""
+"""Text colour of a plot in a file of its own: dark, or light if the reader's system is dark."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a picture.
+    """One axis of a plot.
 
     Args:
-        name: What stands beside it.
+        name: Its label.
         low, high: Its ends, in data units.
         log: Whether it is logarithmic; then both ends are positive.
-        ticks: Where numbers stand.
+        ticks: Values that get a number.
 
     Raises:
         ValueError: The ends are not in order, or a logarithmic axis reaches zero.
@@ -48,7 +51,7 @@ class Axis:
             raise ValueError(f"{self.name}: a log axis starts above 0, got {self.low}.")
 
     def share(self, values: ArrayLike) -> NDArray[np.float64]:
-        """How far along the axis each value lies: 0 at the low end, 1 at the high end."""
+        """Position of each value along the axis: 0 at the low end, 1 at the high end."""
         ends = np.array([self.low, self.high], np.float64)
         values = np.asarray(values, np.float64)
         if self.log:
@@ -56,7 +59,7 @@ class Axis:
         return (values - ends[0]) / (ends[1] - ends[0])
 
     def at(self, share: float) -> float:
-        """The value that lies so far along the axis; the inverse of `share`."""
+        """The value at the position `share` along the axis; the inverse of the method `share`."""
         if self.log:
             return self.low * (self.high / self.low) ** share
         return self.low + (self.high - self.low) * share
@@ -64,14 +67,14 @@ class Axis:
 
 @dataclass
 class Plot:
-    """A picture that grows by one layer a call.
+    """A plot; each drawing method adds one layer on top.
 
     Args:
-        described: What it shows, for those who do not see it.
+        description: What it shows, for screen readers.
         x, y: Its axes.
     """
 
-    described: str
+    description: str
     x: Axis
     y: Axis
     _layers: list[str] = field(default_factory=list)
@@ -100,7 +103,7 @@ class Plot:
     def area(
         self, x: ArrayLike, low: ArrayLike, high: ArrayLike, colour: str, *, opacity: float = 0.25
     ) -> None:
-        """Fill between `low` and `high`, both [N] or one number, over `x` [N]."""
+        """Fill between `low` and `high`, each [N] or one number, over `x` [N]."""
         x = np.asarray(x, np.float64)
         edges = [np.broadcast_to(np.asarray(edge, np.float64), x.shape) for edge in (high, low)]
         points = np.concatenate([self._points(x, edges[0]), self._points(x, edges[1])[::-1]])
@@ -109,7 +112,7 @@ class Plot:
         )
 
     def dots(self, x: ArrayLike, y: ArrayLike, colour: str, *, radius: float = 4) -> None:
-        """A disc at every point (x, y), both [N]."""
+        """Draw a disc at every point (x, y), both [N]."""
         for px, py in self._points(x, y):
             self._layers.append(
                 f'<circle cx="{px:.1f}" cy="{py:.1f}" r="{radius:g}" fill="{colour}"/>'
@@ -122,18 +125,19 @@ class Plot:
         ((px, py),) = self._points([x], [y])
         self._layers.append(_words(px, py, words, colour, anchor))
 
-    def svg(self, alone: bool = False) -> str:
-        """The whole picture; scales with what holds it, up to half more than its own size.
+    def svg(self, standalone: bool = False) -> str:
+        """Return the plot as SVG, which scales with its container up to 1.5 times its size.
 
         Args:
-            alone: Whether it is a file of its own, in which no page sets the colour of text.
+            standalone: Whether it is for a file of its own, where no page sets the text colour.
         """
+        # Layers are clipped to the axes by an inner <svg>; text is not, and is drawn on top.
         return "\n".join(
             [
                 f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-                f'role="img" aria-label="{escape(self.described)}" font-size="{FONT}" '
+                f'role="img" aria-label="{escape(self.description)}" font-size="{FONT}" '
                 f'style="display:block;width:100%;max-width:{1.5 * WIDTH:g}px">',
-                *([_ALONE] if alone else []),
+                *([_STANDALONE_STYLE] if standalone else []),
                 *self._axes(),
                 '<svg x="{}" y="{}" width="{}" height="{}" viewBox="{} {} {} {}">'.format(
                     *(2 * (LEFT, TOP, WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM))
@@ -146,7 +150,7 @@ class Plot:
         )
 
     def _points(self, x: ArrayLike, y: ArrayLike) -> NDArray[np.float64]:
-        """Data to pixels [N, 2]."""
+        """Positions of the points (x, y) in SVG units [N, 2]."""
         across, up = self.x.share(x), self.y.share(y)
         return np.stack(
             [
@@ -162,14 +166,16 @@ class Plot:
             f'<path d="M{LEFT} {TOP}V{bottom}H{end}" fill="none" stroke="currentColor" '
             'stroke-opacity="0.35"/>',
             *(
-                _words(LEFT + float(self.x.share(tick)) * (end - LEFT), bottom + 16, _number(tick))
+                _words(
+                    LEFT + float(self.x.share(tick)) * (end - LEFT), bottom + 16, number(tick, "g")
+                )
                 for tick in self.x.ticks
             ),
             *(
                 _words(
                     LEFT - 5,
                     bottom - float(self.y.share(tick)) * (bottom - TOP) + 4,
-                    _number(tick),
+                    number(tick, "g"),
                     anchor="end",
                 )
                 for tick in self.y.ticks
@@ -178,10 +184,6 @@ class Plot:
             f'<g transform="rotate(-90 13 {(TOP + bottom) / 2:g})">'
             f"{_words(13, (TOP + bottom) / 2, self.y.name)}</g>",
         ]
-
-
-def _number(tick: float) -> str:
-    return f"{tick:g}".replace("-", "−")
 
 
 def _path(points: NDArray[np.float64]) -> str:
