@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from dale_demo.hub.names import HubName
 
 private_option = click.option(
-    "--private", is_flag=True, help="Make it private, where it is not there yet."
+    "--private", is_flag=True, help="Make it private if it does not exist yet."
 )
 
 
@@ -17,7 +17,7 @@ private_option = click.option(
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("repo_id")
 @private_option
-@click.option("--revision", default="main", help="Branch, made where it is missing.")
+@click.option("--revision", default="main", help="Branch, created if it does not exist.")
 def push(folder: Path, repo_id: str, private: bool, revision: str) -> None:
     """Upload the network in FOLDER to the Hub as REPO_ID, OWNER/NAME."""
     from dale_demo.hub import publish
@@ -32,7 +32,7 @@ def push(folder: Path, repo_id: str, private: bool, revision: str) -> None:
 def pull(repo_id: str, folder: Path | None) -> None:
     """Download the network REPO_ID, OWNER/NAME[@REVISION], into FOLDER.
 
-    Left out, FOLDER is that of its name among the bundled networks.
+    By default FOLDER is NAME among the bundled networks.
     """
     from dale_demo import hub
     from dale_demo.checkpoint.folder import BUNDLED

@@ -1,8 +1,8 @@
-"""What strangers' networks take of the disk: at most so much, and the longest unused goes first.
+"""LRU disk cache for networks that visitors ask for.
 
-The folder is a cache of the Hub's client, which knows how to take a revision out of it. When a
-network was last used is noted on its folder and not on its files: revisions share those, and many
-disks do not tell when a file was read.
+The folder is an ordinary cache of the Hub's client, which also removes revisions from it. The time
+of last use is the modification time of a revision's folder, not of its files: revisions share
+files, and many file systems do not record when a file was read.
 """
 
 import os
@@ -20,34 +20,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from huggingface_hub import HFCacheInfo
 
-SCANS, PAUSE = 5, 0.05
-"""How often to look again at a cache that changes under the look, and after how many seconds."""
+SCAN_ATTEMPTS, SCAN_PAUSE = 5, 0.05
+"""How often to scan a cache that changes during the scan, and the pause between, in seconds."""
 
 
-class FullError(OSError):
-    """There is no room, for all that is there is being fetched or loaded."""
+class CacheFullError(OSError):
+    """No room: everything in the cache is being downloaded or loaded."""
 
 
-class Shelf:
-    """Bounds a cache for all threads of this process.
+class BoundedCache:
+    """Bounds the size of a cache folder, for all threads of this process.
 
-    Another process that shares the cache may take away what this one is about to read; it is then
-    missing, and fetched anew.
+    Another process that shares the folder may remove what this one is about to read; that network
+    is then missing, and downloaded again.
 
     Args:
-        max_bytes: What the cache may hold, with what is still to come.
-        max_networks: How many; without this, small ones without number would take their time.
+        max_bytes: Bytes that the cache may hold, those still to be downloaded included.
+        max_networks: Revisions that it may hold; without this, scanning very many small ones would
+            be slow.
     """
 
     def __init__(self, max_bytes: int, max_networks: int):
         self._max_bytes, self._max_networks = max_bytes, max_networks
         self._lock = threading.Lock()
         self._held = Counter[Path]()
-        self._promised = 0
+        self._reserved = 0
 
     @contextmanager
     def hold(self, folder: Path) -> Iterator[None]:
-        """Keep a network, or all of a repository, where it is for the length of the block."""
+        """Protect a revision's folder, or a whole repository's, from removal during the block."""
         folder = folder.resolve()
         with self._lock:
             self._held[folder] += 1
@@ -58,110 +59,109 @@ class Shelf:
                 self._held -= Counter([folder])
 
     @contextmanager
-    def room(self, repository: Path, size: int) -> Iterator[None]:
-        """Keep `size` bytes free for what the block fetches into a repository's folder.
+    def reserve(self, repository: Path, size: int) -> Iterator[None]:
+        """Keep `size` bytes free for what the block downloads into a repository's folder.
 
         Raises:
-            FullError: There is not enough that could go.
+            CacheFullError: Removing everything that is not in use would not be enough.
         """
         with self._lock:
             self._make_room(repository.parent.resolve(), size)
-            self._promised += size
+            self._reserved += size
         try:
             with self.hold(repository):
                 yield
         finally:
             with self._lock:
-                self._promised -= size
+                self._reserved -= size
 
     def _make_room(self, cache: Path, size: int) -> None:
-        """Remove remains, then networks, until one more of `size` bytes fits."""
+        """Remove leftovers, then networks, until one more of `size` bytes fits."""
         if self._fits(cache, size):
             return
-        cache.mkdir(parents=True, exist_ok=True)  # all room may be promised before anything came
-        self._sweep(cache)
+        cache.mkdir(parents=True, exist_ok=True)  # reservations may fill it before any file exists
+        self._remove_leftovers(cache)
         while not self._fits(cache, size):
             if not self._remove_oldest(cache):
-                raise FullError(f"no room for {size:,} bytes")
+                raise CacheFullError(f"no room for {size:,} bytes")
 
     def _fits(self, cache: Path, size: int) -> bool:
-        """Whether there is room; what is just arriving counts by what was promised for it."""
         if sum(1 for _ in cache.glob("*/snapshots/*")) >= self._max_networks:
             return False
         files = (Path(folder, name) for folder, _, names in os.walk(cache) for name in names)
-        there = sum(_size(path) for path in files if not self._arriving(path))
-        return there + self._promised + size <= self._max_bytes
+        # A file that is still being downloaded is part of what is reserved: count it once.
+        stored = sum(_size(path) for path in files if not self._downloading(path))
+        return stored + self._reserved + size <= self._max_bytes
 
-    def _arriving(self, path: Path) -> bool:
-        return path.suffix == ".incomplete" and self._busy(path)
+    def _downloading(self, path: Path) -> bool:
+        return path.suffix == ".incomplete" and self._in_use(path)
 
-    def _busy(self, path: Path) -> bool:
-        """Whether it is, is part of, or has within it, what somebody holds."""
+    def _in_use(self, path: Path) -> bool:
+        """Whether a held folder is `path`, contains it, or lies in it."""
         return any(path.is_relative_to(h) or h.is_relative_to(path) for h in self._held)
 
-    def _sweep(self, cache: Path) -> None:
-        """Remove what is no network: broken-off downloads, and repositories half removed."""
-        sound = {repo.repo_path for repo in _scan(cache).repos}
+    def _remove_leftovers(self, cache: Path) -> None:
+        """Remove interrupted downloads and repositories whose removal was interrupted."""
+        complete = {repo.repo_path for repo in _scan(cache).repos}
         for path in cache.glob("*--*"):
-            if path not in sound and not self._busy(path):
+            if path not in complete and not self._in_use(path):
                 shutil.rmtree(path, ignore_errors=True)
         for path in cache.glob("*/blobs/*.incomplete"):
-            if not self._busy(path):
+            if not self._in_use(path):
                 path.unlink(missing_ok=True)
 
     def _remove_oldest(self, cache: Path) -> bool:
-        """Remove the network that was not used for the longest time; whether there was one."""
+        """Remove the least recently used network that is not in use; whether one was removed."""
         info = _scan(cache)
         idle = [
             (revision.snapshot_path.stat().st_mtime_ns, revision.commit_hash, repo)
             for repo in info.repos
             for revision in repo.revisions
-            if not self._busy(revision.snapshot_path)
+            if not self._in_use(revision.snapshot_path)
         ]
         if not idle:
             return False
         _, commit, repo = min(idle, key=lambda each: each[:2])
-        # A commit may stand in several repositories, of which this one alone is meant.
+        # `delete_revisions` takes a commit's name alone, and copies of a repository share commits.
         strategy = replace(info, repos=frozenset([repo])).delete_revisions(commit)
-        with suppress(OSError):  # another process may be at work in the same folder
+        with suppress(OSError):  # another process may be removing the same folder
             strategy.execute()
         if not repo.repo_path.exists():
             shutil.rmtree(cache / ".locks" / repo.repo_path.name, ignore_errors=True)
         return not Path(repo.repo_path, "snapshots", commit).exists()
 
 
-STRANGERS = Shelf(512 * 2**20, 256)
-"""The one of this process, for networks that visitors ask for: room for seven of the largest."""
+PUBLIC_NETWORKS = BoundedCache(512 * 2**20, 256)
+"""The process's bound on networks that visitors ask for: room for seven of the largest."""
 
 
 def touch(folder: Path) -> bool:
-    """Note that a network is used now; whether it is still there."""
+    """Record that a network is used now; whether its folder still exists."""
     try:
         os.utime(folder)
     except FileNotFoundError:
         return False
-    except OSError:  # of a disk that takes no notes, what was fetched first goes first
+    except OSError:  # a read-only file system: networks are then removed in order of download
         pass
     return True
 
 
 def _scan(cache: Path) -> "HFCacheInfo":
-    """What the Hub's client finds in a cache.
+    """List a cache as the Hub's client does, which fails on a file that vanishes meanwhile.
 
-    It fails over a file that goes between its listing and its reading, as those do with which
-    others at work in the same cache replace one by another.
+    Files do vanish: other sessions replace them by renaming temporary ones.
     """
-    from huggingface_hub import scan_cache_dir  # takes a quarter of a second
+    from huggingface_hub import scan_cache_dir  # a quarter of a second to import
 
-    for _ in range(SCANS - 1):
+    for _ in range(SCAN_ATTEMPTS - 1):
         with suppress(FileNotFoundError):
             return scan_cache_dir(cache)
-        time.sleep(PAUSE)
+        time.sleep(SCAN_PAUSE)
     return scan_cache_dir(cache)
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file; 0 for a link, and for what has just gone."""
+    """Bytes of a regular file; 0 for a link, and for a file that has just been removed."""
     try:
         status = path.lstat()
     except OSError:

@@ -1,7 +1,7 @@
-"""The Hub's client, tamed: it answers within seconds or not at all.
+"""Download checkpoints from the Hugging Face Hub, verified and with an idle timeout.
 
-Only three files of a repository are ever read. Their sizes are looked at before the first byte,
-their hashes and contents before the folder is handed on; nothing in them is executed.
+Only three files of a repository are ever read. Their sizes are checked before the first byte is
+downloaded, their hashes and contents before a network is returned; nothing in them is executed.
 """
 
 import hashlib
@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,27 +30,29 @@ from dale_demo.checkpoint.files import (
     write_atomically,
 )
 from dale_demo.checkpoint.folder import load_checkpoint, load_config
-from dale_demo.hub.bounded_cache import STRANGERS, touch
+from dale_demo.hub.bounded_cache import PUBLIC_NETWORKS, touch
 from dale_demo.hub.errors import translate
-from dale_demo.hub.idle_timeout import Pulse, patiently
+from dale_demo.hub.idle_timeout import Heartbeat, with_idle_timeout
 from dale_demo.hub.names import FILES, MAX_CARD_BYTES, HubError, HubName
+from dale_demo.hub.resolved import Origin, Resolved
 
 constants.HF_HUB_DISABLE_XET = True
-"""Plain HTTP, whose bytes can be counted and given up; Xet's client does neither for us."""
+"""Plain HTTP, whose bytes can be counted and whose requests can time out; Xet's client does
+neither."""
 constants.DOWNLOAD_CHUNK_SIZE = 2**16
-"""Its own 10 MiB would make one long silence of a whole network on a slow line."""
+"""Progress is reported per chunk: the client's 10 MiB would exceed the timeout on a slow line."""
 
-PATIENCE = 4.0
-"""Longest time without a new byte of a file that is borne, in seconds.
+IDLE_TIMEOUT = 4.0
+"""Longest time without a new byte of a file, in seconds.
 
-Answers about files are no sign of life: all that come before the first byte share this time.
+Answers about files are not progress: all requests before the first byte share this time.
 """
 
 LIMITS = {CONFIG_FILE: MAX_CONFIG_BYTES, CARD_FILE: MAX_CARD_BYTES, WEIGHTS_FILE: MAX_WEIGHT_BYTES}
-NEEDED = (CONFIG_FILE, WEIGHTS_FILE)
-PUBLIC_CACHE = "dale-demo-public"
+REQUIRED = (CONFIG_FILE, WEIGHTS_FILE)
+PUBLIC_FOLDER = "dale-demo-public"
 MAX_VALUES, MAX_TOKENS, MAX_CLASSES = 2**20, 1024, 1000
-"""What a stranger's network may ask of a server, for one picture in one layer."""
+"""Largest cost of a visitor's network, for one image in one layer."""
 
 Loaded = TypeVar("Loaded")
 
@@ -58,52 +61,55 @@ class Client:
     """Reads checkpoints from the Hub and from its cache.
 
     Args:
-        public: Ask without a token, and cache apart from what a token has fetched, on a shelf of
-            bounded size.
+        public: Ask without a token, and use a separate cache of bounded size, so that a visitor
+            never sees what only this machine's token may read.
     """
 
     def __init__(self, public: bool = False):
         self._public = public
         self._token = False if public else None
-        self._cache = Path(constants.HF_HOME, PUBLIC_CACHE) if public else constants.HF_HUB_CACHE
+        self._cache = Path(constants.HF_HOME, PUBLIC_FOLDER) if public else constants.HF_HUB_CACHE
 
-    def cached(self, name: HubName) -> Path | None:
-        """Find a sound copy in the cache, without any request."""
+    def cached(self, name: HubName, commit: str | None = None) -> Resolved | None:
+        """Find a valid copy in the cache, without any request.
+
+        Args:
+            name: The network.
+            commit: Instead of the commit at which its revision was last seen.
+        """
         try:
-            paths = [self._file(name, name.revision, file, local=True) for file in NEEDED]
+            revision = commit or name.revision
+            folder, *_ = (self._file(name, revision, f, local=True).parent for f in REQUIRED)
         except (LocalEntryNotFoundError, OSError):
             return None
         try:
-            with self._hold(paths[0].parent):
-                return self._accepted(paths[0].parent, name)
+            with self._hold(folder):
+                return self._verified(folder, self._config(folder, name), name, "cache")
         except HubError:
             return None
 
-    def fetch(self, name: HubName) -> tuple[Path, bool]:
-        """Ask the Hub which commit the revision stands at, and download that unless it is here.
-
-        Returns:
-            The folder, whose name is the commit, and whether it was downloaded.
+    def fetch(self, name: HubName) -> Resolved:
+        """Ask the Hub for the commit of a revision, and download that unless it is cached.
 
         Raises:
-            HubError: One of `hub_errors.CASES`, or the repository is none of our checkpoints.
+            HubError: One of `errors.CASES`, or the repository is not one of our checkpoints.
         """
         try:
-            asked = time.monotonic()
-            commit = patiently(lambda _: self._commit(name), PATIENCE)
-            silent = time.monotonic() - asked
+            started = time.monotonic()
+            commit = with_idle_timeout(lambda _: self._commit(name), IDLE_TIMEOUT)
+            idle = time.monotonic() - started
+            # Held from here on: between the check and the load, another download could remove it.
             with self._hold(self._repository(name) / "snapshots" / commit):
-                held = self.cached(HubName(name.repo_id, commit))
-                folder = held or self._downloaded(name, commit, silent)
-                self._remember(name, folder)
+                found = self.cached(name, commit) or self._downloaded(name, commit, idle)
+                self._remember(name, found.folder)
         except Exception as error:
             raise translate(error, name) from error
-        return folder, held is None
+        return found
 
     def _commit(self, name: HubName) -> str:
         api = HfApi(token=self._token)
         info = api.model_info(
-            name.repo_id, revision=name.revision, timeout=PATIENCE, expand=["sha"]
+            name.repo_id, revision=name.revision, timeout=IDLE_TIMEOUT, expand=["sha"]
         )
         if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
             raise LookupError(f"no commit: {info.sha!r}")
@@ -113,42 +119,50 @@ class Client:
         return Path(self._cache, repo_folder_name(repo_id=name.repo_id, repo_type="model"))
 
     def _hold(self, folder: Path) -> AbstractContextManager[None]:
-        """Keep a strangers' network where it is; nobody takes away the others."""
-        return STRANGERS.hold(folder) if self._public else nullcontext()
+        """Protect a network in the bounded cache; nothing is removed from the other one."""
+        return PUBLIC_NETWORKS.hold(folder) if self._public else nullcontext()
 
-    def _room(self, name: HubName, size: int) -> AbstractContextManager[None]:
-        return STRANGERS.room(self._repository(name), size) if self._public else nullcontext()
+    def _reserve(self, name: HubName, size: int) -> AbstractContextManager[None]:
+        if not self._public:
+            return nullcontext()
+        return PUBLIC_NETWORKS.reserve(self._repository(name), size)
 
-    def _downloaded(self, name: HubName, commit: str, silent: float) -> Path:
-        def download(pulse: Pulse) -> Path:
+    def _downloaded(self, name: HubName, commit: str, idle: float) -> Resolved:
+        def download(heartbeat: Heartbeat) -> tuple[Path, CheckpointConfig]:
             sizes = self._sizes(name, commit)
-            with self._room(name, sum(sizes.values())):  # until it ends, though nobody may wait
-                return self._download(name, commit, sizes, pulse)
+            # Reserved in this thread: it may still be writing when its caller has given up.
+            with self._reserve(name, sum(sizes.values())):
+                return self._download(name, commit, sizes, heartbeat)
 
-        return self._accepted(patiently(download, PATIENCE, silent), name)
+        folder, config = with_idle_timeout(download, IDLE_TIMEOUT, idle)
+        return self._verified(folder, config, name, "downloaded")
 
-    def _download(self, name: HubName, commit: str, sizes: Mapping[str, int], pulse: Pulse) -> Path:
-        folder = Path()
+    def _download(
+        self, name: HubName, commit: str, sizes: Mapping[str, int], heartbeat: Heartbeat
+    ) -> tuple[Path, CheckpointConfig]:
+        def fetch(file: str) -> Path:
+            return self._file(name, commit, file, bar=_bar(heartbeat, sizes[file])).parent
+
+        # First what can refuse a network before its weights are downloaded.
+        folder = fetch(CONFIG_FILE)
+        config = self._config(folder, name)
         for file in FILES:
-            if file in sizes:
-                bar = _bar(pulse, sizes[file])
-                folder = self._file(name, commit, file, bar=bar).parent
-            if file == CONFIG_FILE:
-                self._check_config(folder, name)
-        return folder
+            if file in sizes and file != CONFIG_FILE:
+                fetch(file)
+        return folder, config
 
     def _sizes(self, name: HubName, commit: str) -> dict[str, int]:
         """Bytes of each of our files; raises HubError where one is missing or too large."""
         api = HfApi(token=self._token)
         found = api.get_paths_info(name.repo_id, list(FILES), revision=commit)
         sizes = {file.path: file.size for file in found if isinstance(file, RepoFile)}
-        if missing := [file for file in NEEDED if file not in sizes]:
-            raise HubError(f"{name} is no checkpoint of this program: it has no {missing[0]}.")
+        if missing := [file for file in REQUIRED if file not in sizes]:
+            raise HubError(f"{name} is not a checkpoint of this program: it has no {missing[0]}.")
         for file, size in sizes.items():
             if size > LIMITS[file]:
                 raise HubError(
-                    f"{name} is too large: {file} has {size:,} bytes; at most {LIMITS[file]:,} "
-                    "are fetched."
+                    f"{name} is too large: {file} has {size:,} bytes; the limit is "
+                    f"{LIMITS[file]:,}."
                 )
         return sizes
 
@@ -168,40 +182,45 @@ class Client:
             cache_dir=self._cache,
             token=self._token,
             local_files_only=local,
-            etag_timeout=PATIENCE,
+            etag_timeout=IDLE_TIMEOUT,
             tqdm_class=bar,
         )
         return Path(path)
 
-    def _check_config(self, folder: Path, name: HubName) -> None:
-        config = _check_load(load_config, folder, name)
+    def _config(self, folder: Path, name: HubName) -> CheckpointConfig:
+        """Read config.json; raises HubError for one that is wrong or too costly to serve."""
+        config = _named_error(load_config, folder, name)
         if self._public:
             _check_cost(config, name)
+        return config
 
-    def _accepted(self, folder: Path, name: HubName) -> Path:
-        """The folder, once its hashes and its contents have been verified; raises HubError."""
+    def _verified(
+        self, folder: Path, config: CheckpointConfig, name: HubName, origin: Origin
+    ) -> Resolved:
+        """The network in a folder, loaded; raises HubError for a wrong hash or wrong contents."""
         for file in FILES:
             if (folder / file).is_file():
                 _check_hash(folder / file, name)
-        self._check_config(folder, name)
-        _check_load(load_checkpoint, folder, name)
+        checkpoint = _named_error(partial(load_checkpoint, config=config), folder, name)
         touch(folder)
-        return folder
+        return Resolved(str(name), folder, origin, name.repo_id, folder.name, "", checkpoint)
 
     def _remember(self, name: HubName, folder: Path) -> None:
-        """Note, as the client does, at which commit a branch stood; where that fails, no harm."""
+        """Record the commit of a branch, as the client does, for when the Hub cannot be reached."""
         if name.pinned:
             return
-        with suppress(OSError):
+        with suppress(OSError):  # a read-only cache still serves what it has
             note = folder.parents[1] / "refs" / name.revision
             note.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(note, folder.name.encode())
 
 
-def _bar(pulse: Pulse, size: int) -> type[tqdm]:
-    """A progress bar whose every new byte is a sign of life, up to the size announced."""
+def _bar(heartbeat: Heartbeat, size: int) -> type[tqdm]:
+    """A progress bar that reports every new byte as progress, and raises beyond `size` bytes."""
 
     class Bar(tqdm):
+        # After a dropped connection the client starts again and takes bytes back: those that
+        # come a second time are no progress.
         received = most = 0
 
         def update(self, n: float | None = 1) -> bool | None:
@@ -210,25 +229,26 @@ def _bar(pulse: Pulse, size: int) -> type[tqdm]:
                 raise OSError(f"more than the {size:,} bytes announced")
             if self.received > self.most:
                 self.most = self.received
-                pulse.beat()
+                heartbeat.beat()
             return super().update(n)
 
     return Bar
 
 
-def _check_load(load: Callable[[Path], Loaded], folder: Path, name: HubName) -> Loaded:
-    """Load, and say of what fails whose it is rather than where it lies; raises HubError."""
+def _named_error(load: Callable[[Path], Loaded], folder: Path, name: HubName) -> Loaded:
+    """Load a folder; in errors, its path becomes the network's name. Raises HubError."""
     try:
         return load(folder)
     except CheckpointError as error:
         reason = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
-        raise HubError(f"{name} is no checkpoint of this program: {reason}") from error
+        raise HubError(f"{name} is not a checkpoint of this program: {reason}") from error
 
 
 def _check_cost(config: CheckpointConfig, name: HubName) -> None:
-    """Refuse a network that could take the memory of a server that others use as well.
+    """Refuse a network whose sampling could exhaust the memory of a shared server.
 
-    Weights say little of it: a convolution costs what its pictures cost, attention their square.
+    The size of its weights says little: a convolution costs in proportion to the image's pixels,
+    attention to their square.
     """
     network = config.network
     side = network.image_size // network.patch
@@ -236,19 +256,20 @@ def _check_cost(config: CheckpointConfig, name: HubName) -> None:
     tokens = (side // 2 ** (len(network.multipliers) - 1)) ** 2
     if values > MAX_VALUES or tokens > MAX_TOKENS or network.num_classes > MAX_CLASSES:
         raise HubError(
-            f"{name} is too large to be drawn for anybody who asks: {values:,} values a layer, "
-            f"attention over {tokens:,} places, {network.num_classes:,} classes; at most "
-            f"{MAX_VALUES:,}, {MAX_TOKENS:,} and {MAX_CLASSES:,}."
+            f"{name} is too large to sample on a shared server: {values:,} values per layer, "
+            f"attention over {tokens:,} positions, {network.num_classes:,} classes; the limits "
+            f"are {MAX_VALUES:,}, {MAX_TOKENS:,} and {MAX_CLASSES:,}."
         )
 
 
 def _check_hash(path: Path, name: HubName) -> None:
-    """Hold a file against the hash by which the cache names its blob.
+    """Compare a file with the hash that names its blob in the cache, as announced by the Hub.
 
-    That is the one the Hub announced: SHA-256 for large files, git's SHA-1 for small ones. The blob
-    may itself be a link, into the store that repositories share, where names are of another kind. A
-    file that fails is removed, to be fetched anew next time.
+    That is SHA-256 for large files and git's SHA-1 for small ones. The blob may itself be a link
+    into the store that repositories share, where names are not hashes of the content. A file that
+    fails is removed, so that the next look-up downloads it again.
     """
+    # Only the first link is followed: its target's name is the hash, a second link's is not.
     blob = path.parent / path.readlink() if path.is_symlink() else path
     data = path.read_bytes()
     digests = {
@@ -259,4 +280,4 @@ def _check_hash(path: Path, name: HubName) -> None:
     if digest and digest().hexdigest() != blob.name:
         blob.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
-        raise HubError(f"{name} arrived damaged: {path.name} does not have the hash announced.")
+        raise HubError(f"{name} is damaged: {path.name} does not have the hash announced.")

@@ -1,4 +1,4 @@
-"""Every way in which the Hub's client fails, and the one plain sentence said of it."""
+"""Translate the errors of the Hub's client into one plain sentence each."""
 
 import json
 from typing import NamedTuple
@@ -18,19 +18,20 @@ from huggingface_hub.errors import (
 )
 
 from dale_demo.checkpoint.files import CheckpointError, one_line
-from dale_demo.hub.bounded_cache import FullError
-from dale_demo.hub.idle_timeout import SilenceError
+from dale_demo.hub.bounded_cache import CacheFullError
+from dale_demo.hub.idle_timeout import IdleTimeoutError
 from dale_demo.hub.names import HubError, HubName, UnreachableError
 
 
 class Case(NamedTuple):
-    """What the client may raise, and what is said of it.
+    """Exceptions of the client, and the error that takes their place.
 
     Args:
         raised: Exceptions of the client.
-        kind: What becomes of it.
-        sentence: With the places `name`, `repo_id`, `revision`, `endpoint`, `status`, `reason`.
-        statuses: HTTP statuses that it is limited to; empty for all.
+        kind: Class of our error.
+        sentence: Its message; may contain `{name}`, `{repo_id}`, `{revision}`, `{endpoint}`,
+            `{status}` and `{reason}`.
+        statuses: HTTP statuses that the case is limited to; empty for all.
     """
 
     raised: tuple[type[Exception], ...]
@@ -39,10 +40,10 @@ class Case(NamedTuple):
     statuses: range = range(0)
 
 
-NOT_A_HUB = "What answers at {endpoint} is not a Hub."
+NOT_A_HUB = "The server at {endpoint} is not a Hub."
 CASES = (
-    Case((SilenceError,), UnreachableError, "The Hub does not answer."),
-    Case((OfflineModeIsEnabled,), UnreachableError, "The Hub is switched off by HF_HUB_OFFLINE."),
+    Case((IdleTimeoutError,), UnreachableError, "The Hub does not answer."),
+    Case((OfflineModeIsEnabled,), UnreachableError, "HF_HUB_OFFLINE turns access to the Hub off."),
     Case(
         (GatedRepoError,),
         HubError,
@@ -52,49 +53,52 @@ CASES = (
     Case(
         (RepositoryNotFoundError,),
         HubError,
-        "The Hub shows no repository {repo_id}: it does not exist, or it is private.",
+        "The Hub has no repository {repo_id}, or it is private.",
     ),
     Case((DisabledRepoError,), HubError, "The Hub has disabled {repo_id}."),
     Case(
         (HfHubHTTPError,),
         UnreachableError,
-        "The Hub has had too many requests from here; try again in some minutes.",
+        "The Hub has had too many requests from this address; try again in a few minutes.",
         range(429, 430),
     ),
     Case(
         (HfHubHTTPError,),
         HubError,
-        "The Hub asks for a paid plan before it does that for {repo_id}.",
+        "The Hub requires a paid plan to do that for {repo_id}.",
         range(402, 403),
     ),
     Case(
         (HfHubHTTPError,),
         HubError,
-        "The Hub refuses {repo_id}: log in with `hf auth login`, or use a token that may do this.",
+        "The Hub denies access to {repo_id}: log in with `hf auth login`, or use a token that "
+        "grants it.",
         range(401, 404),
     ),
     Case(
         (HfHubHTTPError,),
         UnreachableError,
-        "The Hub has trouble of its own (HTTP {status}); try again later.",
+        "The Hub reports a server error (HTTP {status}); try again later.",
         range(500, 600),
     ),
-    Case((LocalEntryNotFoundError,), UnreachableError, "The Hub broke off before {name} was here."),
-    Case((EntryNotFoundError,), HubError, "A file of {repo_id} vanished while it was fetched."),
-    Case((BadRequestError,), HubError, "The Hub does not understand the request: {reason}."),
+    Case((LocalEntryNotFoundError,), UnreachableError, "The Hub stopped before {name} was here."),
+    Case((EntryNotFoundError,), HubError, "A file of {repo_id} was removed during the download."),
+    Case((BadRequestError,), HubError, "The Hub rejects the request: {reason}."),
     Case((HfHubHTTPError,), UnreachableError, NOT_A_HUB),
     Case((HTTPError, ConnectionError), UnreachableError, "The Hub cannot be reached."),
-    Case((FullError,), HubError, "There is no room for {name} just now; try again in a minute."),
-    Case((FileNotFoundError,), HubError, "{name} was taken away while it was fetched; try again."),
-    Case((OSError,), HubError, "{name} did not arrive whole: {reason}."),
+    Case(
+        (CacheFullError,), HubError, "The cache has no room for {name} now; try again in a minute."
+    ),
+    Case((FileNotFoundError,), HubError, "{name} was removed from the cache meanwhile; try again."),
+    Case((OSError,), HubError, "{name} was not downloaded completely: {reason}."),
     Case((json.JSONDecodeError, TypeError, LookupError), UnreachableError, NOT_A_HUB),
-    Case((ValueError,), HubError, "The Hub's client refuses {name}: {reason}."),
+    Case((ValueError,), HubError, "The Hub's client rejects {name}: {reason}."),
 )
-"""The first that fits holds, so what is special stands before what is general."""
+"""The first case that matches is used, so special cases come before general ones."""
 
 
 def translate(error: Exception, name: HubName) -> Exception:
-    """The error in our words; an error that is no case, or has our words already, as it is."""
+    """Translate an error by `CASES`; return one of our own, or one that has no case, unchanged."""
     if isinstance(error, CheckpointError):
         return error
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0

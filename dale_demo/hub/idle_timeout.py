@@ -1,7 +1,8 @@
-"""Work that may hang: done in a thread of its own, and given up after a silence.
+"""Run work that may hang in its own thread, and give it up after a time without progress.
 
-A time-out on each request is not enough: none covers the look-up of a host's name, a server that
-drips, or one that breaks off and is asked again. What counts is how long nothing has come forward.
+A timeout on each request is not enough: none covers resolving a host name, a server that sends a
+few bytes at a time, or one that drops the connection and is asked again. What is limited is the
+time since the last progress.
 """
 
 import threading
@@ -13,55 +14,61 @@ from typing import TypeVar
 Result = TypeVar("Result")
 
 
-class SilenceError(TimeoutError):
-    """Nothing came forward for too long."""
+class IdleTimeoutError(TimeoutError):
+    """The work made no progress for too long."""
 
 
-class Pulse:
-    """Signs of life from work that somebody waits for."""
+class Heartbeat:
+    """What work uses to report progress, and its caller to watch it.
 
-    def __init__(self, silent: float = 0.0) -> None:
-        self._last = time.monotonic() - silent
-        self._abandoned = False
+    Args:
+        idle: Seconds without progress that count already.
+    """
+
+    def __init__(self, idle: float = 0.0) -> None:
+        self._last = time.monotonic() - idle
+        self._cancelled = False
 
     @property
-    def silence(self) -> float:
-        """Seconds since the last sign of life."""
+    def idle(self) -> float:
+        """Seconds since the last progress."""
         return time.monotonic() - self._last
 
     def beat(self) -> None:
-        """Give a sign of life; raises SilenceError in work that nobody waits for any more."""
-        if self._abandoned:
-            raise SilenceError("given up")
+        """Report progress; raises IdleTimeoutError in work that was cancelled."""
+        if self._cancelled:
+            raise IdleTimeoutError("cancelled")
         self._last = time.monotonic()
 
-    def abandon(self) -> None:
-        """Let the work end at its next sign of life."""
-        self._abandoned = True
+    def cancel(self) -> None:
+        """Make the next `beat` raise; a thread cannot be stopped from outside."""
+        self._cancelled = True
 
 
-def patiently(work: Callable[[Pulse], Result], seconds: float, silent: float = 0.0) -> Result:
+def with_idle_timeout(
+    work: Callable[[Heartbeat], Result], seconds: float, idle: float = 0.0
+) -> Result:
     """Return what `work` returns, or raise what it raises.
 
     Args:
-        work: Called in a daemon thread; it should `beat` whenever it has come forward.
-        seconds: The longest silence that is borne.
-        silent: Seconds of it that went by before, in other work for the same end.
+        work: Called in a daemon thread; it should `beat` whenever it has made progress.
+        seconds: Longest time without progress.
+        idle: Seconds of that time which earlier steps of the same task have used up.
 
     Raises:
-        SilenceError: Nothing came forward for so long. The thread ends by itself later.
+        IdleTimeoutError: No progress for `seconds`. The thread ends at its next `beat`.
     """
-    pulse, outcome = Pulse(silent), Future[Result]()
+    heartbeat, outcome = Heartbeat(idle), Future[Result]()
 
     def run() -> None:
         try:
-            outcome.set_result(work(pulse))
-        except BaseException as error:  # whatever it is belongs to the one who waits
+            outcome.set_result(work(heartbeat))
+        except BaseException as error:  # of any kind: it is raised again in the caller's thread
             outcome.set_exception(error)
 
-    threading.Thread(target=run, daemon=True, name="patiently").start()
-    while not wait([outcome], max(0.0, seconds - pulse.silence)).done:
-        if pulse.silence >= seconds:
-            pulse.abandon()
-            raise SilenceError(f"no sign of life for {seconds:g} s")
+    threading.Thread(target=run, daemon=True, name="with_idle_timeout").start()
+    while not wait([outcome], max(0.0, seconds - heartbeat.idle)).done:
+        if heartbeat.idle >= seconds:
+            heartbeat.cancel()
+            raise IdleTimeoutError(f"no progress for {seconds:g} s")
     return outcome.result()

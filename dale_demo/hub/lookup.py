@@ -1,82 +1,34 @@
-"""A network's name becomes a verified checkpoint folder, wherever the network is.
+"""Look up a network by name: bundled, in a folder, or on the Hugging Face Hub."""
 
-A name is that of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hugging Face Hub.
-What the Hub's client does in the end stands in `hub_client`, which is imported only for Hub names.
-"""
-
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
-from dale_demo.checkpoint.files import (
-    write_atomically,
-)
+from dale_demo.checkpoint.files import write_atomically
 from dale_demo.checkpoint.folder import bundled_checkpoints
 from dale_demo.hub.names import FILES, HubError, HubName, UnreachableError
-
-Origin = Literal["bundled", "folder", "cache", "downloaded"]
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """Where a network was found.
-
-    Args:
-        name: What was asked for.
-        folder: The checkpoint.
-        origin: How it came there.
-        repo_id: OWNER/NAME on the Hub, where it is from there.
-        commit: Full commit of that repository.
-        doubt: Why nobody knows whether the Hub has something newer; empty where it is known.
-    """
-
-    name: str
-    folder: Path
-    origin: Origin
-    repo_id: str | None = None
-    commit: str | None = None
-    doubt: str = ""
-
-    @property
-    def url(self) -> str | None:
-        """Address of the very commit on the Hub."""
-        if self.commit is None:
-            return None
-        endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
-        return f"{endpoint}/{self.repo_id}/tree/{self.commit}"
-
-    @property
-    def account(self) -> str:
-        """Where the network came from, in one plain sentence."""
-        if self.commit is None:
-            return "Bundled with the app." if self.origin == "bundled" else "Read from a folder."
-        commit = f"the Hugging Face Hub at commit {self.commit[:7]}"
-        if self.origin == "downloaded":
-            return f"Downloaded from {commit}."
-        return f"From the cache of {commit}{self.doubt and f'; newer ones unknown: {self.doubt}'}."
+from dale_demo.hub.resolved import Resolved
 
 
 def resolve(name: str, *, public: bool = False) -> Resolved:
-    """Find a network, and fetch it from the Hub if need be.
+    """Find a network, and download it from the Hub where it is not cached.
 
-    A pinned revision in the cache is used without any request. For a branch the Hub is asked which
-    commit it stands at; where the Hub does not answer, the copy in the cache is used.
+    A full commit that is cached is used without any request. For a branch or tag the Hub is asked
+    for its commit; where the Hub does not answer, the cached copy is used.
 
     Args:
-        name: Of a bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.
-        public: Whether the name is a stranger's: then folders are no names, the Hub is asked
-            without this machine's token, and what it gives is cached apart, so that nothing is
-            shown that the stranger could not have without us.
+        name: A bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.
+        public: Whether a visitor of the app typed the name. Folders are then not names, the Hub is
+            asked without this machine's token, and downloads are cached apart, so that a visitor
+            sees nothing that is not public.
 
     Returns:
-        Where it is. What comes from the Hub has been accepted by `load_checkpoint`; what was here
-        before is verified by whoever loads it.
+        The network. One from the Hub has been verified, by loading it; the others are verified
+        when they are loaded.
 
     Raises:
-        HubError: There is no such network within reach; the Hub's silence is borne for
-            `hub_client.PATIENCE` seconds at most.
+        HubError: There is no such network, or it is not valid. Raised after
+            `client.IDLE_TIMEOUT` seconds at most where the Hub does not answer.
     """
     if name in (bundled := bundled_checkpoints()):
         return Resolved(name, bundled[name], "bundled")
@@ -89,12 +41,12 @@ def pull(name: HubName, folder: Path) -> Resolved:
     """Copy a network from the Hub into a folder, byte for byte.
 
     Raises:
-        HubError: As for `resolve`, or the folder holds something else.
+        HubError: As for `resolve`, or the folder contains other files.
     """
     found = _from_hub(name, public=False)
     files = {file: found.folder / file for file in FILES if (found.folder / file).is_file()}
     if folder.is_dir() and not all(_same(path, files) for path in folder.iterdir()):
-        raise HubError(f"{folder} holds something else; name another folder, or empty it.")
+        raise HubError(f"{folder} contains other files; choose another folder, or empty it.")
     folder.mkdir(parents=True, exist_ok=True)
     for file, source in files.items():
         write_atomically(folder / file, source.read_bytes())
@@ -102,25 +54,20 @@ def pull(name: HubName, folder: Path) -> Resolved:
 
 
 def _same(path: Path, files: Mapping[str, Path]) -> bool:
-    """Whether `path` is one of `files` already."""
+    """Whether `path` equals the file of its name in `files`."""
     source = files.get(path.name)
     return source is not None and path.is_file() and path.read_bytes() == source.read_bytes()
 
 
 def _from_hub(name: HubName, public: bool) -> Resolved:
-    from dale_demo.hub import (
-        client as hub_client,  # takes a quarter of a second, and only Hub names need it
-    )
+    from dale_demo.hub.client import Client  # a quarter of a second, needed for Hub names only
 
-    client = hub_client.Client(public)
-    if name.pinned and (held := client.cached(name)):
-        return Resolved(str(name), held, "cache", name.repo_id, held.name)
+    client = Client(public)
+    if name.pinned and (cached := client.cached(name)):
+        return cached
     try:
-        folder, fresh = client.fetch(name)
+        return client.fetch(name)
     except UnreachableError as error:
-        if (held := client.cached(name)) is None:
+        if (cached := client.cached(name)) is None:
             raise
-        doubt = str(error).rstrip(".")
-        return Resolved(str(name), held, "cache", name.repo_id, held.name, doubt)
-    origin: Origin = "downloaded" if fresh else "cache"
-    return Resolved(str(name), folder, origin, name.repo_id, folder.name)
+        return replace(cached, doubt=str(error).rstrip("."))

@@ -1,4 +1,4 @@
-"""Names of networks on the Hugging Face Hub, and the errors of looking for one."""
+"""Names of networks on the Hugging Face Hub, and the errors of looking one up."""
 
 import os
 import re
@@ -16,10 +16,11 @@ from dale_demo.checkpoint.folder import bundled_checkpoints
 MAX_CARD_BYTES = 2**20
 
 FILES = (CONFIG_FILE, CARD_FILE, WEIGHTS_FILE)
-"""All that is ever read of a repository; what can refuse it is fetched first."""
+"""All that is ever read of a repository, the file that can disqualify it first."""
 
 OFFERS, OFFERS_VARIABLE = Path(__file__).with_name("networks.txt"), "DALE_NETWORKS"
 
+# A segment neither begins nor ends with "." or "-", so none is a path such as "..".
 _PART = r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 
 _NAME = re.compile(rf"({_PART}/{_PART})(?:@([A-Za-z0-9_][A-Za-z0-9._/-]{{0,99}}))?")
@@ -28,20 +29,20 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class HubError(CheckpointError):
-    """A network cannot be had from the Hub; the message is one plain sentence."""
+    """A network is not available from the Hub; the message is one plain sentence."""
 
 
 class UnreachableError(HubError):
-    """The Hub gave no answer; a copy in the cache will do."""
+    """The Hub gave no usable answer; a cached copy may be used instead."""
 
 
 @dataclass(frozen=True)
 class HubName:
-    """OWNER/NAME[@REVISION], with a branch, tag or full commit as its revision.
+    """OWNER/NAME[@REVISION], where the revision is a branch, a tag or a full commit.
 
     Args:
         repo_id: OWNER/NAME.
-        revision: What to fetch of it.
+        revision: What to download of it.
     """
 
     repo_id: str
@@ -49,7 +50,7 @@ class HubName:
 
     @classmethod
     def parse(cls, text: str) -> "HubName":
-        """Read a name; raises HubError where it is none, or could leave the cache's folders."""
+        """Parse a name; raises HubError where it is invalid, or could leave the cache folder."""
         match = _NAME.fullmatch(text)
         if match is None or ".." in text or "--" in match[1] or text.endswith("/"):
             shown = text if len(text) < 60 else text[:60] + " …"
@@ -69,10 +70,10 @@ class HubName:
 
 
 def offered() -> list[str]:
-    """Networks that the app offers beside the bundled ones: a word each.
+    """Names of the networks that the app offers beside the bundled ones.
 
-    They stand in the environment variable DALE_NETWORKS or, where that is not set, in networks.txt
-    beside this module; commas separate too, and # begins a remark.
+    They are listed in the environment variable DALE_NETWORKS or, where that is not set, in
+    networks.txt beside this module, separated by white space or commas; # begins a comment.
     """
     text = os.environ.get(OFFERS_VARIABLE)
     if text is None:
@@ -82,7 +83,7 @@ def offered() -> list[str]:
 
 
 def is_hub_name(text: str) -> bool:
-    """Whether it reads as OWNER/NAME[@REVISION]."""
+    """Whether a text has the form OWNER/NAME[@REVISION]."""
     try:
         HubName.parse(text)
     except HubError:

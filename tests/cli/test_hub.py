@@ -55,38 +55,45 @@ def test_sampling_from_the_hub(hub, commits, tmp_path):
 
 @pytest.fixture
 def process(hub, tmp_path):
-    """Run the command line as a process of its own, which reads the client's environment."""
+    """Start the command line as a process, which takes the Hub's address from its environment."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def start(*arguments: object, **environment: str) -> subprocess.Popen[str]:
         settings = {"HF_HOME": str(tmp_path / "home")}
-        return subprocess.run(
+        return subprocess.Popen(
             [sys.executable, "-m", "dale_demo", *map(str, arguments)],
             env=os.environ | settings | {"HF_ENDPOINT": hub.address} | environment,
             cwd=ROOT,
-            capture_output=True,
+            stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             text=True,
         )
 
-    return run
+    return start
 
 
 def test_as_real_processes(hub, commits, network, tmp_path, process):
-    pushed = process("push", network, "bob/net", HF_TOKEN=TOKEN)
-    assert (pushed.returncode, pushed.stderr) == (0, "")
-    pulled = process("pull", "bob/net", tmp_path / "copy")
-    assert (pulled.returncode, pulled.stderr) == (0, "")
-    assert files_of(tmp_path / "copy") == files_of(network)
+    commit = next(commits)
+    both = [
+        process("push", network, "bob/net", HF_TOKEN=TOKEN),
+        process("pull", "ann/net", tmp_path / "copy"),
+    ]
+    for each in both:
+        _, errors = each.communicate()
+        assert (each.returncode, errors) == (0, "")
+    assert files_of(tmp_path / "copy") == hub.repository("ann/net").commits[commit]
+    _, pushed = hub.repository("bob/net").at("main")
+    assert pushed.items() >= files_of(network).items()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("pull", "net"), "expected one of"),
-        (("pull", "ann/none", "copy"), "shows no repository ann/none"),
+        (("pull", "ann/none", "copy"), "has no repository ann/none"),
         (("push", "nowhere", "ann/net"), "does not exist"),
         (("push", ".", "ann/net"), "not a checkpoint"),
         (("space", "app"), "expected one of"),
-        (("sample", "--checkpoint", "ann/none", "--out", "a.png"), "shows no repository"),
+        (("sample", "--checkpoint", "ann/none", "--out", "a.png"), "has no repository"),
         (("evaluate", "--checkpoint", "ann/net", "--update-card"), "pull ann/net into one first"),
     ],
 )

@@ -1,7 +1,7 @@
-"""A small Hub over loopback: enough of its HTTP interface for the real client, and its faults.
+"""A small Hub on the loopback interface: what the real client needs of its HTTP API, and faults.
 
-It keeps repositories in memory, each a list of commits; it writes down every request. A fault is
-set by an attribute and lasts until it is taken back.
+It keeps repositories in memory, each a list of commits, and records every request. A fault is
+set by an attribute and lasts until the attribute is reset.
 """
 
 import base64
@@ -15,12 +15,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
 LARGE = 100_000
-"""Bytes from which a file is in the Hub's large file storage: named by SHA-256, offered by Xet."""
+"""Bytes from which a file is in large file storage: named by its SHA-256, offered by Xet."""
 TOKEN = "hf_stand_in"
 
 
 def blob_id(data: bytes) -> str:
-    """The hash that the Hub announces of a file."""
+    """The hash that the Hub announces for a file."""
     if len(data) >= LARGE:
         return hashlib.sha256(data).hexdigest()
     return hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
@@ -28,7 +28,7 @@ def blob_id(data: bytes) -> str:
 
 @dataclass
 class Repository:
-    """Commits, oldest first, and where the branches stand."""
+    """Commits, oldest first, and the commit of each branch."""
 
     commits: dict[str, dict[str, bytes]] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
@@ -53,13 +53,14 @@ class Hub:
     """The stand-in's state, and its faults.
 
     Args:
-        status: HTTP status with which everything is answered.
+        status: HTTP status of every answer; 0 for the right one.
         seconds: Time before each answer.
-        hangs: Whether an answer never comes: "" for none, "all", or "body" after the headers.
-        patient: Requests answered, each after `seconds`, before it hangs.
+        hangs: What is never sent: "" for nothing, "all", or "body" for what follows the headers.
+        answers: Requests that are answered before it hangs.
         pause: Seconds before each 64 KiB of a file.
-        cut: Bytes after which every body of a file breaks off.
-        mangle: What becomes of a file's bytes, whose hash is announced as it was before.
+        cut: Bytes after which every file breaks off.
+        mangle: Changes a file's bytes, but not the hash that is announced.
+        announced: Sizes to announce in place of the real ones.
         page: Whether every answer is a web page.
     """
 
@@ -69,7 +70,7 @@ class Hub:
     status: int = 0
     seconds: float = 0.0
     hangs: str = ""
-    patient: int = 0
+    answers: int = 0
     pause: float = 0.0
     cut: int | None = None
     mangle: Callable[[bytes], bytes] | None = None
@@ -79,11 +80,11 @@ class Hub:
     closed: threading.Event = field(default_factory=threading.Event)
 
     def repository(self, repo_id: str, kind: str = "models") -> Repository:
-        """The repository, made where it is missing."""
+        """The repository, created where it is missing."""
         return self.repositories.setdefault((kind, repo_id), Repository())
 
     def downloads(self) -> list[str]:
-        """Names of the files whose bytes were asked for."""
+        """Names of the files whose bytes were requested."""
         return [r.rsplit("/", 1)[1] for r in self.requests if r.startswith("GET /") and "/res" in r]
 
 
@@ -94,7 +95,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -110,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         hub.requests.append(f"{self.command} {path}")
         hub.authorised.append("Authorization" in self.headers)
-        if hub.hangs == "all" and len(hub.requests) > hub.patient:
+        if hub.hangs == "all" and len(hub.requests) > hub.answers:
             hub.closed.wait()
         if hub.closed.is_set():
             self.close_connection = True
@@ -261,7 +262,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class StandIn:
-    """A running stand-in; `hub` is its state. It can go away and come back at the same address."""
+    """A running stand-in; `hub` is its state. It can be stopped and started at the same address."""
 
     def __init__(self) -> None:
         self.hub = Hub()
@@ -269,7 +270,7 @@ class StandIn:
         self.start()
 
     def start(self) -> None:
-        """Listen, at the same port as before."""
+        """Listen at the same port as before."""
         handler = type("BoundHandler", (Handler,), {"hub": self.hub})
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         self._server.daemon_threads = True

@@ -1,6 +1,6 @@
-"""Strangers' networks on the disk: within the bound, the longest unused goes, what is in use stays.
+"""The bounded cache: size limit, least recently used removed first, networks in use kept.
 
-The stand-in gives every repository's first commit the same name, as the Hub does to copies.
+The stand-in gives every repository's first commit the same name, as the Hub does for copies.
 """
 
 import json
@@ -21,21 +21,24 @@ from huggingface_hub import constants
 
 from dale_demo.checkpoint.folder import load_checkpoint
 from dale_demo.hub import client as hub_client
-from dale_demo.hub.bounded_cache import FullError, Shelf, touch
-from dale_demo.hub.lookup import Resolved, resolve
+from dale_demo.hub.bounded_cache import BoundedCache, CacheFullError, touch
+from dale_demo.hub.lookup import resolve
 from dale_demo.hub.names import HubError
+from dale_demo.hub.resolved import Resolved
 from tests.hub.fixtures import files_of
+from tests.hub.use_networks import use
 
+ROOT = Path(__file__).resolve().parents[2]
 CARD = 300_000
 Fetch = Callable[..., Resolved]
 
 
 def cache() -> Path:
-    return Path(constants.HF_HOME, hub_client.PUBLIC_CACHE)
+    return Path(constants.HF_HOME, hub_client.PUBLIC_FOLDER)
 
 
-def taken() -> int:
-    """Bytes on the disk, counted apart from the code under test."""
+def stored_bytes() -> int:
+    """Bytes on disk, counted independently of the code under test."""
     total = 0
     for path in cache().rglob("*"):
         with suppress(FileNotFoundError):
@@ -43,7 +46,7 @@ def taken() -> int:
     return total
 
 
-def there() -> set[str]:
+def stored_names() -> set[str]:
     """Names of the repositories whose weights are in the cache."""
     weights = cache().glob("*/snapshots/*/model.safetensors")
     return {path.parts[-4].split("--")[-1] for path in weights if path.exists()}
@@ -51,7 +54,7 @@ def there() -> set[str]:
 
 @pytest.fixture
 def fetch(hub, network) -> Fetch:
-    """Fetch ann/<name> as a stranger; all have the same size, and each its own card."""
+    """Look up ann/<name> as a visitor; all have the same size, and each its own card."""
     files = files_of(network)
 
     def fetch(name: str) -> Resolved:
@@ -70,20 +73,20 @@ def one(network) -> int:
 
 
 @pytest.fixture
-def bound(one, monkeypatch) -> Callable[[int], Shelf]:
-    """Give strangers room for so many networks, and for the client's own mark of a cache."""
+def bound(one, monkeypatch) -> Callable[[int], BoundedCache]:
+    """Bound the cache to this many networks; the 1000 bytes are for the client's CACHEDIR.TAG."""
 
-    def bound(count: int, networks: int = 99) -> Shelf:
-        shelf = Shelf(count * one + 1000, networks)
-        monkeypatch.setattr(hub_client, "STRANGERS", shelf)
-        return shelf
+    def bound(count: int, networks: int = 99) -> BoundedCache:
+        bounded = BoundedCache(count * one + 1000, networks)
+        monkeypatch.setattr(hub_client, "PUBLIC_NETWORKS", bounded)
+        return bounded
 
     return bound
 
 
 @pytest.fixture(autouse=True)
-def one_after_the_other(monkeypatch) -> None:
-    """Uses a second apart, however coarse the disk's clock: its notes are made by hand here."""
+def ordered_uses(monkeypatch) -> None:
+    """Make uses one second apart, whatever the resolution of the file system's clock."""
     clock = iter(range(10**9))
 
     def note(folder: Path) -> bool:
@@ -98,58 +101,56 @@ def test_within_the_bound_nothing_is_removed(fetch, bound, one):
     """Negative control."""
     bound(3)
     found = [fetch(name) for name in "abc"]
-    assert there() == {*"abc"}
-    assert 3 * one <= taken() <= 3 * one + 1000
+    assert stored_names() == {*"abc"}
+    assert 3 * one <= stored_bytes() <= 3 * one + 1000
     assert [load_checkpoint(each.folder).config.dataset for each in found]
 
 
-def test_the_longest_unused_goes(fetch, bound, one):
+def test_the_least_recently_used_is_removed(fetch, bound, one):
     bound(3)
     commits = {fetch(name).commit for name in "abc"}
-    assert len(commits) == 1, "a commit alone does not tell which network is meant"
+    assert len(commits) == 1, "a commit alone does not identify a network"
     assert fetch("a").origin == "cache"
     load_checkpoint(fetch("d").folder)
-    assert there() == {*"acd"}
+    assert stored_names() == {*"acd"}
     load_checkpoint(fetch("e").folder)
-    assert there() == {*"ade"}
-    assert taken() <= 3 * one + 1000
+    assert stored_names() == {*"ade"}
+    assert stored_bytes() <= 3 * one + 1000
     assert fetch("b").origin == "downloaded"
 
 
-@pytest.mark.parametrize(("vanished", "room"), [(0, True), (3, True), (99, False)])
-def test_a_file_that_goes_while_the_cache_is_looked_through(
-    fetch, bound, monkeypatch, vanished, room
-):
-    """As that goes with which another session writes where a branch stands."""
+@pytest.mark.parametrize(("vanished", "fits"), [(0, True), (3, True), (99, False)])
+def test_a_file_that_vanishes_during_the_scan(fetch, bound, monkeypatch, vanished, fits):
+    """As the temporary file does with which another session records a branch's commit."""
     bound(2)
     for name in "ab":
         fetch(name)
     passing = cache() / "models--ann--b" / "refs" / ".main.1.2"
-    looks, scan = iter(range(100)), huggingface_hub.scan_cache_dir
+    scans, scan = iter(range(100)), huggingface_hub.scan_cache_dir
 
-    def look(folder: Path) -> huggingface_hub.HFCacheInfo:
+    def rescan(folder: Path) -> huggingface_hub.HFCacheInfo:
         passing.unlink(missing_ok=True)
-        if next(looks) < vanished:
-            passing.symlink_to("gone")  # is listed, and cannot be read
+        if next(scans) < vanished:
+            passing.symlink_to("gone")  # listed, but cannot be read
         return scan(folder)
 
-    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", look)
-    with nullcontext() if room else pytest.raises(HubError):
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", rescan)
+    with nullcontext() if fits else pytest.raises(HubError):
         fetch("c")
-    assert there() == ({*"bc"} if room else {*"ab"})
+    assert stored_names() == ({*"bc"} if fits else {*"ab"})
 
 
-def test_old_revisions_go_one_by_one(fetch, bound, hub, network, one):
-    shelf = bound(3)
+def test_old_revisions_are_removed_one_by_one(fetch, bound, hub, network, one):
+    bounded = bound(3)
     first = fetch("a")
     files = files_of(network)
     for edition in range(4):
         hub.repository("ann/a").commit(files | {"README.md": b"%d" % edition * CARD})
         last = fetch("a")
-    assert taken() <= 3 * one + 1000
+    assert stored_bytes() <= 3 * one + 1000
     assert not first.folder.exists()
     assert len(list(last.folder.parent.iterdir())) > 1, "no more than needed"
-    with shelf.hold(last.folder):
+    with bounded.hold(last.folder):
         fetch("b")
         fetch("c")
         fetch("d")
@@ -157,52 +158,52 @@ def test_old_revisions_go_one_by_one(fetch, bound, hub, network, one):
     load_checkpoint(last.folder)
 
 
-def test_what_is_in_use_stays(fetch, bound):
-    shelf = bound(2)
+def test_networks_in_use_are_kept(fetch, bound):
+    bounded = bound(2)
     oldest, _ = fetch("a"), fetch("b")
-    with shelf.hold(oldest.folder):
+    with bounded.hold(oldest.folder):
         fetch("c")
-        assert there() == {*"ac"}
-        with shelf.hold(fetch("c").folder):
-            with pytest.raises(HubError, match=r"^There is no room for ann/d just now; try again"):
+        assert stored_names() == {*"ac"}
+        with bounded.hold(fetch("c").folder):
+            with pytest.raises(HubError, match=r"^The cache has no room for ann/d now; try again"):
                 fetch("d")
-            assert there() == {*"ac"}
+            assert stored_names() == {*"ac"}
     fetch("d")
-    assert there() == {*"cd"}, "after the block it may go"
+    assert stored_names() == {*"cd"}, "after the block it may be removed"
 
 
 @pytest.mark.parametrize("begun", [True, False])
-def test_what_is_promised_counts(tmp_path, begun):
-    """Also before the first file has come, when there is no cache yet to look through."""
-    shelf, cache = Shelf(100, 9), tmp_path / "cache"
+def test_reservations_count(tmp_path, begun):
+    """Also before the first file exists, when there is no cache to scan."""
+    bounded, cache = BoundedCache(100, 9), tmp_path / "cache"
     if begun:
         cache.mkdir()
-    with shelf.room(cache / "models--a--a", 60):
-        with shelf.room(cache / "models--a--b", 40):
+    with bounded.reserve(cache / "models--a--a", 60):
+        with bounded.reserve(cache / "models--a--b", 40):
             pass
-        with pytest.raises(FullError), shelf.room(cache / "models--a--b", 41):
+        with pytest.raises(CacheFullError), bounded.reserve(cache / "models--a--b", 41):
             pass
-    with shelf.room(cache / "models--a--b", 100):
+    with bounded.reserve(cache / "models--a--b", 100):
         pass
 
 
-def test_an_arriving_file_counts_once(tmp_path):
-    shelf, repository = Shelf(100, 9), tmp_path / "models--a--a"
-    with shelf.room(repository, 60):
+def test_a_file_being_downloaded_counts_once(tmp_path):
+    bounded, repository = BoundedCache(100, 9), tmp_path / "models--a--a"
+    with bounded.reserve(repository, 60):
         (repository / "blobs").mkdir(parents=True)
         (repository / "blobs" / "x.incomplete").write_bytes(bytes(50))
-        with shelf.room(tmp_path / "models--a--b", 40):
+        with bounded.reserve(tmp_path / "models--a--b", 40):
             pass
         assert (repository / "blobs" / "x.incomplete").exists()
-    with shelf.room(tmp_path / "models--a--b", 51):
-        assert not repository.exists(), "nobody waits for it any more"
+    with bounded.reserve(tmp_path / "models--a--b", 51):
+        assert not repository.exists(), "no download owns it any more"
 
 
-def test_small_networks_without_number(fetch, bound):
+def test_the_number_of_networks_is_bounded(fetch, bound):
     bound(99, networks=2)
     for name in "abc":
         fetch(name)
-    assert there() == {*"bc"}
+    assert stored_names() == {*"bc"}
     assert {path.name for path in (cache() / ".locks").iterdir()} == {
         f"models--ann--{name}" for name in "bc"
     }
@@ -221,19 +222,19 @@ def cut_reference(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [cut_links, cut_snapshots, cut_reference])
-def test_remains_go_first(fetch, bound, cut, one):
-    """Where a removal was broken off; else they would take room for ever."""
+def test_leftovers_are_removed_first(fetch, bound, cut, one):
+    """Those of an interrupted removal, which no client would find again."""
     bound(3)
     for name in "abc":
         fetch(name)
     cut(cache() / "models--ann--c")
     fetch("d")
-    assert there() == {*"abd"}
-    assert taken() <= 3 * one + 1000
+    assert stored_names() == {*"abd"}
+    assert stored_bytes() <= 3 * one + 1000
     assert fetch("c").origin == "downloaded"
 
 
-def test_a_use_is_noted_on_the_folder(tmp_path):
+def test_touch_sets_the_folder_s_time(tmp_path):
     os.utime(tmp_path, (0, 0))
     began = time.time() - 1
     assert touch(tmp_path)
@@ -241,7 +242,7 @@ def test_a_use_is_noted_on_the_folder(tmp_path):
     assert not touch(tmp_path / "gone")
 
 
-def test_what_cannot_be_removed_is_no_room(fetch, bound, monkeypatch):
+def test_a_network_that_cannot_be_removed(fetch, bound, monkeypatch):
     bound(1)
     fetch("a")
     monkeypatch.setattr(shutil, "rmtree", lambda *_, **__: None)
@@ -249,11 +250,11 @@ def test_what_cannot_be_removed_is_no_room(fetch, bound, monkeypatch):
         fetch("b")
 
 
-def test_an_owner_s_cache_has_no_bound(fetch, bound, hub):
+def test_the_owner_s_cache_is_not_bounded(fetch, bound, hub):
     bound(1)
     fetch("a")
     fetch("b")
-    assert there() == {"b"}
+    assert stored_names() == {"b"}
     for name in "ab":
         resolve(f"ann/{name}")
     names = {path.name for path in Path(constants.HF_HUB_CACHE).glob("models--*")}
@@ -261,14 +262,14 @@ def test_an_owner_s_cache_has_no_bound(fetch, bound, hub):
 
 
 @pytest.fixture
-def watch() -> Iterator[list[int]]:
-    """Bytes on the disk, again and again while the test runs."""
+def sizes() -> Iterator[list[int]]:
+    """Bytes on disk, sampled while the test runs."""
     seen, done = [0], threading.Event()
 
     def look() -> None:
         while not done.wait(0.005):
             with suppress(OSError):
-                seen.append(taken())
+                seen.append(stored_bytes())
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -277,8 +278,8 @@ def watch() -> Iterator[list[int]]:
     watcher.join()
 
 
-def test_several_sessions_at_once(fetch, bound, one, watch):
-    shelf = bound(3)
+def test_several_sessions_at_once(fetch, bound, one, sizes):
+    bounded = bound(3)
 
     def visit(name: str) -> str:
         for _ in range(200):
@@ -289,7 +290,7 @@ def test_several_sessions_at_once(fetch, bound, one, watch):
                     raise
                 time.sleep(0.05)
                 continue
-            with shelf.hold(folder):
+            with bounded.hold(folder):
                 if touch(folder):
                     load_checkpoint(folder)
                     return name
@@ -298,45 +299,30 @@ def test_several_sessions_at_once(fetch, bound, one, watch):
     names = [name for name in "abcdef" for _ in range(3)]
     with ThreadPoolExecutor(8) as sessions:
         assert list(sessions.map(visit, names)) == names
-    assert one < max(watch) <= 3 * one + 1000
-    assert taken() <= 3 * one + 1000
+    assert one < max(sizes) <= 3 * one + 1000
+    assert stored_bytes() <= 3 * one + 1000
     assert fetch("f").commit
 
 
-VISITS = """
-import json, sys
-from dale_demo.checkpoint import folder as checkpoint
-from dale_demo.hub import lookup as hub, client as hub_client
-from dale_demo.hub.bounded_cache import Shelf
-
-hub_client.STRANGERS = Shelf(int(sys.argv[1]), 99)
-seen, refused = 0, []
-for name in sys.argv[2:]:
-    try:
-        checkpoint.load_checkpoint(hub.resolve(name, public=True).folder)
-        seen += 1
-    except checkpoint.CheckpointError as error:
-        refused.append(str(error))
-print(json.dumps([seen, refused]))
-"""
-
-
-def test_two_processes_share_a_cache(fetch, bound, one, hub):
-    """Each may take away what the other reads, which is then missing; nothing worse happens."""
+def test_two_processes_share_a_cache(fetch, bound, one, hub, monkeypatch):
+    """Each may remove what the other reads, which is then missing; nothing worse happens."""
     bound(3)
+    monkeypatch.setattr(hub_client, "touch", touch)  # both by the same clock
     for name in "abcdef":
         fetch(name)
-    names = [f"ann/{name}" for name in "abcdef"] * 10
-    downloads = len(hub.downloads())
-    environment = os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": constants.HF_HOME}
-    command = [sys.executable, "-c", VISITS, str(3 * one + 1000)]
-    visitors = [
-        subprocess.Popen(command + order, env=environment, stdout=subprocess.PIPE, text=True)
-        for order in (names, names[::-1])
-    ]
-    for visitor in visitors:
-        seen, refused = json.loads(visitor.communicate(timeout=120)[0])
-        assert seen > 40, refused
-        assert seen + len(refused) == len(names), "each visit gave a network or a sentence"
-    assert len(hub.downloads()) - downloads > 90, "each took away what the other had fetched"
-    assert taken() <= 4 * one + 1000, "the bound, and one network that each did not see coming"
+    names = [f"ann/{name}" for name in "abcdef"] * 2
+    before = len(hub.downloads())
+    other = subprocess.Popen(
+        [sys.executable, "-m", "tests.hub.use_networks", str(3 * one + 1000), *names[::-1]],
+        env=os.environ | {"HF_ENDPOINT": hub.address, "HF_HOME": constants.HF_HOME},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "ready\n"
+    outcomes = [use(names), json.loads(other.communicate(timeout=60)[0])]
+    for loaded, errors in outcomes:
+        assert loaded > len(names) / 2, errors
+        assert loaded + len(errors) == len(names), "each look-up gave a network or a sentence"
+    assert len(hub.downloads()) - before > 18, "each removed what the other had downloaded"
+    assert stored_bytes() <= 4 * one + 1000, "the bound, and one network that the other added"

@@ -1,62 +1,62 @@
-"""Work that may hang: what comes back, what is given up, and that it ends."""
+"""Work with an idle timeout: results, errors, timeouts, and the end of cancelled work."""
 
 import threading
 import time
 
 import pytest
 
-from dale_demo.hub.idle_timeout import Pulse, SilenceError, patiently
+from dale_demo.hub.idle_timeout import Heartbeat, IdleTimeoutError, with_idle_timeout
 
 
 def test_results_and_errors_come_through():
-    assert patiently(lambda pulse: 7, 1) == 7
+    assert with_idle_timeout(lambda heartbeat: 7, 1) == 7
 
-    def fail(pulse: Pulse) -> None:
+    def fail(heartbeat: Heartbeat) -> None:
         raise KeyError("mine")
 
     with pytest.raises(KeyError, match="mine"):
-        patiently(fail, 1)
+        with_idle_timeout(fail, 1)
 
 
-def test_an_error_of_the_work_is_not_taken_for_its_silence():
-    def time_out(pulse: Pulse) -> None:
+def test_an_error_of_the_work_is_not_taken_for_a_timeout():
+    def time_out(heartbeat: Heartbeat) -> None:
         raise TimeoutError("of the work itself")
 
     with pytest.raises(TimeoutError, match="of the work itself"):
-        patiently(time_out, 1)
+        with_idle_timeout(time_out, 1)
 
 
-def test_silence_is_given_up():
+def test_work_without_progress_is_given_up():
     never = threading.Event()
     began = time.monotonic()
-    with pytest.raises(SilenceError, match=r"0\.2 s"):
-        patiently(lambda pulse: never.wait(), 0.2)
+    with pytest.raises(IdleTimeoutError, match=r"0\.2 s"):
+        with_idle_timeout(lambda heartbeat: never.wait(), 0.2)
     assert 0.2 <= time.monotonic() - began < 5
     never.set()
 
 
-def test_signs_of_life_are_waited_for():
-    def slow(pulse: Pulse) -> str:
+def test_work_with_progress_may_take_longer_than_the_timeout():
+    def slow(heartbeat: Heartbeat) -> str:
         for _ in range(6):
             time.sleep(0.3)
-            pulse.beat()
+            heartbeat.beat()
         return "done"
 
-    assert patiently(slow, 1.5) == "done", "1.8 s in all, never 1.5 s silent"
+    assert with_idle_timeout(slow, 1.5) == "done", "1.8 s in all, never 1.5 s without progress"
 
 
-def test_abandoned_work_ends_at_its_next_sign_of_life():
+def test_cancelled_work_ends_at_its_next_beat():
     ended, more = threading.Event(), threading.Event()
 
-    def work(pulse: Pulse) -> None:
+    def work(heartbeat: Heartbeat) -> None:
         more.wait()
         try:
-            pulse.beat()
-        except SilenceError:
+            heartbeat.beat()
+        except IdleTimeoutError:
             ended.set()
             raise
 
-    with pytest.raises(SilenceError):
-        patiently(work, 0.1)
+    with pytest.raises(IdleTimeoutError):
+        with_idle_timeout(work, 0.1)
     more.set()
     assert ended.wait(5)

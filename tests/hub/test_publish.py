@@ -1,4 +1,4 @@
-"""Networks and the app go up as they are, complete, or not at all."""
+"""Uploads of networks and of the app: complete and unchanged, or refused."""
 
 import json
 import subprocess
@@ -70,13 +70,14 @@ def test_the_card_is_what_the_hub_reads(hub, logged_in, measured):
     (metric,) = result["metrics"]
     assert (metric["type"], metric["value"]) == ("accuracy", 0.985)
     assert metric["name"] == (
-        "Recognised as their class: bridge, 40 steps, 40 calls from noise level 8, 2000 pictures"
+        "Recognised as their class: bridge, 40 steps, 40 network evaluations "
+        "from noise level 8, 2000 images"
     )
     assert metric["args"]["sampler"] == "bridge"
     assert json.loads(files["config.json"])["format_version"] == 1
 
 
-def test_a_card_of_ones_own_keeps_its_words(measured):
+def test_a_card_of_one_s_own_keeps_its_text(measured):
     config = load_config(measured)
     assert completed(model_card(config), config) == model_card(config)
     own = "---\nlicense: apache-2.0\ntags:\n- mine\n---\n\n# Mine\n\nWords.\n"
@@ -91,13 +92,13 @@ def test_a_card_of_ones_own_keeps_its_words(measured):
         completed("---\n{: [\n---\n", config)
 
 
-def test_a_missing_card_is_written_here_and_there(hub, logged_in, measured):
+def test_a_missing_card_is_written_to_the_folder_too(hub, logged_in, measured):
     (measured / "README.md").unlink()
     push(measured, NET)
     assert (measured / "README.md").read_text() == model_card(load_config(measured))
 
 
-def test_what_is_not_sound_is_not_sent(hub, logged_in, network, monkeypatch):
+def test_an_invalid_network_is_not_sent(hub, logged_in, network, monkeypatch):
     weights = (network / "model.safetensors").read_bytes()
     (network / "model.safetensors").write_bytes(weights[:-10])
     with pytest.raises(CheckpointError, match="not a safetensors file"):
@@ -106,7 +107,7 @@ def test_what_is_not_sound_is_not_sent(hub, logged_in, network, monkeypatch):
     monkeypatch.setattr(
         "dale_demo.network.Denoiser.forward", lambda self, u, *_: torch.full_like(u, torch.nan)
     )
-    with pytest.raises(CheckpointError, match="draws no picture"):
+    with pytest.raises(CheckpointError, match="samples NaN"):
         push(network, NET)
     assert hub.requests == []
 
@@ -123,14 +124,14 @@ def test_private_and_on_a_branch(hub, logged_in, network):
 
 
 def test_without_a_token(hub, network):
-    with pytest.raises(HubError, match="refuses ann/net: log in with `hf auth login`"):
+    with pytest.raises(HubError, match="denies access to ann/net: log in with `hf auth login`"):
         push(network, NET)
 
 
 @pytest.mark.parametrize(
-    ("status", "message"), [(402, "paid plan"), (500, "trouble of its own"), (404, "not a Hub")]
+    ("status", "message"), [(402, "paid plan"), (500, "server error"), (404, "not a Hub")]
 )
-def test_the_hub_does_not_take_it(hub, logged_in, network, status, message):
+def test_the_hub_does_not_accept_it(hub, logged_in, network, status, message):
     hub.status = status
     with pytest.raises(HubError, match=message):
         push(network, NET)
@@ -186,7 +187,7 @@ def test_a_space_is_updated(hub, logged_in, checkout):
 
 
 def test_outside_git_nothing_is_sent(hub, logged_in, tmp_path):
-    with pytest.raises(HubError, match="no git checkout"):
+    with pytest.raises(HubError, match="not a git checkout"):
         push_space(tmp_path, APP)
     assert hub.requests == []
 

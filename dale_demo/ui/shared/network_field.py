@@ -2,20 +2,23 @@
 
 import streamlit as st
 
+from dale_demo.checkpoint.files import CheckpointError
+from dale_demo.checkpoint.folder import bundled_checkpoints
 from dale_demo.drawing.markdown import plain
-from dale_demo.hub.lookup import Resolved
+from dale_demo.hub import Resolved
 from dale_demo.ui.shared.networks import find, network_names
 
 
 def network_field(*, key: str, help: str) -> Resolved:
-    """Choose a network; one that is not to be had gives way to the bundled one, and says so.
+    """Choose a network; one that is not available is replaced by the default, with a warning.
 
     Args:
-        key: Of the field, and its name in the address.
+        key: Key of the widget, and its query parameter.
         help: What the network is for on this page.
 
     Raises:
-        ValueError: There is no network.
+        ValueError: There is no network at all, or the one asked for is not available and there is
+            no bundled one to replace it.
     """
     names = network_names()
     if not names:
@@ -28,11 +31,15 @@ def network_field(*, key: str, help: str) -> Resolved:
         accept_new_options=True,
         help=help,
     )
-    found = find(name)
-    network = found.network
-    if found.problem:
-        problem = plain(found.problem).rstrip(".")
-        st.warning(f"{problem}; the bundled network *{network.name}* takes its place.")
-    elif network.url:
-        st.caption(f"{plain(network.account)} [See it there]({network.url}).")
+    try:
+        network = find(name)
+    except CheckpointError as error:
+        if not bundled_checkpoints():
+            raise
+        network = find(names[0])  # a bundled one: they come first
+        problem = plain(str(error)).rstrip(".")
+        st.warning(f"{problem}; the bundled network *{network.name}* is used instead.")
+        return network
+    if network.url:
+        st.caption(f"{plain(network.account)} [View on the Hub]({network.url}).")
     return network

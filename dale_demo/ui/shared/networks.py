@@ -1,7 +1,7 @@
-"""What all visitors share: the networks, the device, and the line for a place to sample."""
+"""Networks that all visitors share: looked up once, loaded once, held in bounded caches."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
@@ -16,13 +16,12 @@ from dale_demo.checkpoint.folder import (
     load_config,
 )
 from dale_demo.datasets import DEFAULT_NETWORK
-from dale_demo.hub.bounded_cache import STRANGERS, touch
-from dale_demo.hub.lookup import Resolved, resolve
+from dale_demo.hub import Resolved, resolve
+from dale_demo.hub.bounded_cache import PUBLIC_NETWORKS, touch
 from dale_demo.hub.names import offered
 
 RECHECK_SECONDS, RETRY_SECONDS = 600, 30
-"""How long a network from the Hub is taken for the newest, and a failure for lasting."""
-ASKING = "Asking the Hugging Face Hub …"
+"""How long a look-up on the Hub is reused when it succeeded, and when it failed."""
 
 
 def device() -> str:
@@ -30,90 +29,83 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@dataclass(frozen=True)
-class Found:
-    """A network that can be used, whatever was asked for.
-
-    Args:
-        network: Where it is.
-        problem: Why it is the bundled one in place of the one asked for; empty where it is not.
-    """
-
-    network: Resolved
-    problem: str = ""
-
-
 def network_names() -> list[str]:
-    """Networks to choose from: the bundled ones, first the opening's, and the offered ones."""
-    first = sorted(bundled_checkpoints(), key=lambda name: name != DEFAULT_NETWORK)
-    return list(dict.fromkeys([*first, *offered()]))
+    """Networks to choose from: the bundled ones, the default first, then the offered ones."""
+    bundled = sorted(bundled_checkpoints(), key=lambda name: name != DEFAULT_NETWORK)
+    return list(dict.fromkeys([*bundled, *offered()]))
 
 
-def find(name: str) -> Found:
-    """Find a network by the name that a visitor chose or typed; a bundled one in its place.
+def find(name: str) -> Resolved:
+    """Look up a network by the name that a visitor chose or typed.
 
     Raises:
-        CheckpointError: It is not to be had, and there is no bundled one.
+        CheckpointError: It is not available.
     """
-    name, bundled = name.strip(), bundled_checkpoints()
-    if name in bundled:
-        return Found(resolve(name))
+    name = name.strip()
+    if name in bundled_checkpoints():
+        return resolve(name)
     public = name not in offered()
-    outcome = _outcome(name, public)
-    if outcome.stale:
-        _outcome.clear(name, public)
-        outcome = _outcome(name, public)
-    if outcome.network:
-        return Found(outcome.network)
-    if not bundled:
-        raise CheckpointError(outcome.error)
-    return Found(resolve(network_names()[0]), outcome.error)
+    outcome, when = _look_up(name, public)
+    if _outdated(outcome, when):
+        _look_up.clear(name, public)
+        outcome, when = _look_up(name, public)
+    if isinstance(outcome, str):
+        raise CheckpointError(outcome)
+    return outcome
 
 
 def network(folder: Path) -> Checkpoint:
-    """Load a network once for all visitors; read-only, so never train, move or seed it.
+    """Load a network once for all visitors; read-only: never train it, move it or change its mode.
 
     Raises:
         CheckpointError: It is damaged.
     """
-    return _network(str(folder), device())
+    return _checkpoint(str(folder), device(), None)
 
 
 def network_config(folder: Path) -> CheckpointConfig:
     """Read what a network can do without its weights; raises CheckpointError."""
-    return _config(str(folder))
+    return _config(str(folder), None)
 
 
-@dataclass(frozen=True)
-class _Outcome:
-    """What came of looking for a network, and when."""
-
-    network: Resolved | None
-    error: str
-    when: float
-
-    @property
-    def stale(self) -> bool:
-        """Whether to look again: a failure long past, or a network taken away to make room."""
-        if self.network is None:
-            return time.monotonic() - self.when > RETRY_SECONDS
-        return self.network.commit is not None and not touch(self.network.folder)
+def _outdated(outcome: Resolved | str, when: float) -> bool:
+    """Whether to look up again: an old failure, or a network removed from the disk cache."""
+    if isinstance(outcome, str):
+        return time.monotonic() - when > RETRY_SECONDS
+    return outcome.commit is not None and not touch(outcome.folder)
 
 
-@st.cache_resource(ttl=RECHECK_SECONDS, max_entries=64, show_spinner=ASKING)
-def _outcome(name: str, public: bool) -> _Outcome:
+@st.cache_resource(
+    ttl=RECHECK_SECONDS, max_entries=64, show_spinner="Asking the Hugging Face Hub …"
+)
+def _look_up(name: str, public: bool) -> tuple[Resolved | str, float]:
+    """The network, or the message of the error, and when it was looked up.
+
+    Errors are cached as well: else every click of a visitor would ask the Hub again.
+    """
     try:
-        return _Outcome(resolve(name, public=public), "", time.monotonic())
+        found = resolve(name, public=public)
     except CheckpointError as error:
-        return _Outcome(None, str(error), time.monotonic())
+        return str(error), time.monotonic()
+    if found.checkpoint:
+        _config(str(found.folder), found.checkpoint.config)
+        _checkpoint(str(found.folder), device(), found)
+    # Of 64 look-ups only the few in _checkpoint's cache may keep their weights in memory.
+    return replace(found, checkpoint=None), time.monotonic()
+
+
+# Streamlit leaves arguments that begin with an underscore out of the key: what a look-up has
+# already read fills the entry that later calls, by folder alone, find.
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _network(folder: str, device: str) -> Checkpoint:
-    with STRANGERS.hold(Path(folder)):
+def _checkpoint(folder: str, device: str, _found: Resolved | None) -> Checkpoint:
+    if _found:
+        return _found.load(device)
+    with PUBLIC_NETWORKS.hold(Path(folder)):
         return load_checkpoint(folder, device)
 
 
-@st.cache_resource(max_entries=16, show_spinner=False)
-def _config(folder: str) -> CheckpointConfig:
-    return load_config(folder)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _config(folder: str, _read: CheckpointConfig | None) -> CheckpointConfig:
+    return _read or load_config(folder)

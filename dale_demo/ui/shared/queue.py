@@ -1,4 +1,4 @@
-"""A fair queue for the device: whoever came first computes first."""
+"""A first-come, first-served queue for the device that all sessions share."""
 
 import threading
 import time
@@ -8,73 +8,81 @@ from contextlib import contextmanager
 from streamlit.delta_generator import DeltaGenerator
 
 POLL_SECONDS = 0.2
-PLACES = 2
-"""Runs at once: on two cores two share their time nearly without loss, four take twice as long."""
+CONCURRENT_RUNS = 2
+"""Runs at once: on two cores two take little longer than one, four take twice as long."""
 
 
-class Line:
-    """First come, first served: a line whose first `places` visitors may work at the same time.
-
-    A visitor who leaves, from whatever reason and wherever in the line, lets the others move up.
+class Queue:
+    """First come, first served: the holders of the first `capacity` tickets may run.
 
     Args:
-        places: How many may work at once, at least 1.
+        capacity: How many may run at once, at least 1.
 
     Raises:
-        ValueError: There is no place.
+        ValueError: The capacity is less than 1.
     """
 
-    def __init__(self, places: int):
-        if places < 1:
-            raise ValueError(f"A line needs at least 1 place, got {places}.")
-        self._places = places
-        self._visitors: list[Visit] = []
+    def __init__(self, capacity: int):
+        if capacity < 1:
+            raise ValueError(f"A queue needs a capacity of at least 1, got {capacity}.")
+        self._capacity = capacity
+        self._tickets: list[Ticket] = []
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        """Visitors who work or wait."""
-        return len(self._visitors)
+        """Tickets that run or wait."""
+        return len(self._tickets)
 
     @contextmanager
-    def visit(self) -> "Iterator[Visit]":
-        """Stand in the line for the length of the block, and work once nobody is `ahead`."""
-        visit = Visit(self)
+    def ticket(self) -> "Iterator[Ticket]":
+        """Hold a ticket for the length of the block; run once nobody is `ahead`.
+
+        However the block ends, and wherever in the queue, those behind move up.
+        """
+        ticket = Ticket(self)
         with self._lock:
-            self._visitors.append(visit)
+            self._tickets.append(ticket)
         try:
-            yield visit
+            yield ticket
         finally:
             with self._lock:
-                self._visitors.remove(visit)
+                self._tickets.remove(ticket)
 
-    def ahead(self, visit: "Visit") -> int:
-        """How many must leave before `visit` has a place; 0 where it has one."""
+    def ahead(self, ticket: "Ticket") -> int:
+        """How many must finish before `ticket` may run; 0 if it may run now."""
         with self._lock:
-            return max(0, self._visitors.index(visit) - self._places + 1)
+            return max(0, self._tickets.index(ticket) - self._capacity + 1)
 
 
-class Visit:
-    """One visitor's stay in a `Line`."""
+class Ticket:
+    """A position in a `Queue`."""
 
-    def __init__(self, line: Line):
-        self._line = line
+    def __init__(self, queue: Queue):
+        self._queue = queue
 
     @property
     def ahead(self) -> int:
-        """How many must leave before this visitor has a place; 0 means go."""
-        return self._line.ahead(self)
+        """How many must finish before this ticket may run; 0 if it may run now."""
+        return self._queue.ahead(self)
 
 
-LINE = Line(PLACES)
-"""The one line of this process, for everything that keeps the device busy."""
+QUEUE = Queue(CONCURRENT_RUNS)
+"""The one queue of this process, for everything that keeps the device busy."""
 
 
 @contextmanager
-def place(line: DeltaGenerator) -> Iterator[None]:
-    """Hold a place for the length of the block, after telling the visitor who is before them."""
-    with LINE.visit() as visit:
-        while ahead := visit.ahead:
-            people = "1 person" if ahead == 1 else f"{ahead} people"
-            line.info(f"{people} before you; it starts by itself.", icon=":material/group:")
+def wait_turn(status: DeltaGenerator) -> Iterator[None]:
+    """Wait in the queue, and hold the turn for the length of the block.
+
+    Args:
+        status: Where to show how many are ahead. Drawing there is also what ends the wait of a
+            visitor who has left: Streamlit then raises.
+    """
+    with QUEUE.ticket() as ticket:
+        while ahead := ticket.ahead:
+            people = "1 person is" if ahead == 1 else f"{ahead} people are"
+            status.info(
+                f"{people} ahead of you; your run starts by itself.", icon=":material/group:"
+            )
             time.sleep(POLL_SECONDS)
         yield

@@ -1,4 +1,7 @@
-"""The app inside a Hugging Face Space: links to it carry the settings both ways."""
+"""Share the app's address with the page around it in a Hugging Face Space.
+
+A Space shows the app in a frame, while visitors copy and open the address of the outer page.
+"""
 
 import os
 from pathlib import Path
@@ -14,6 +17,6 @@ _component = st.components.v2.component(
 
 
 def share_address() -> None:
-    """Let the page around the app's frame follow its address; nothing is drawn."""
+    """Keep the outer page's address equal to the app's; draws nothing."""
     if INSIDE:
         _component(key="space")

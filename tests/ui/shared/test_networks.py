@@ -1,76 +1,79 @@
-"""The line for a place to sample, under threads."""
+"""The caches of networks that all visitors share."""
 
-import threading
-import time
-from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+import streamlit as st
 
-from dale_demo.ui.shared.queue import Line
-
-
-def busiest(places: int, visitors: int) -> int:
-    """Let `visitors` threads each work for a moment; how many worked at the same time at most."""
-    line, lock = Line(places), threading.Lock()
-    working = most = 0
-
-    def work() -> None:
-        nonlocal working, most
-        with line.visit() as visit:
-            while visit.ahead:
-                time.sleep(0.001)
-            with lock:
-                working += 1
-                most = max(most, working)
-            time.sleep(0.02)
-            with lock:
-                working -= 1
-
-    threads = [threading.Thread(target=work) for _ in range(visitors)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(10)
-    assert len(line) == 0
-    return most
+from dale_demo.checkpoint.files import CheckpointError
+from dale_demo.hub.bounded_cache import BoundedCache, CacheFullError
+from dale_demo.ui.shared import networks
+from tests.tiny_network import save_tiny
 
 
-def test_no_more_than_the_places_work_at_once():
-    assert busiest(places=2, visitors=8) == 2
+@pytest.fixture(autouse=True)
+def empty_caches(monkeypatch):
+    monkeypatch.delenv("DALE_NETWORKS", raising=False)
+    st.cache_resource.clear()
 
 
-def test_without_a_bound_they_all_work_at_once():
-    """Negative control: the threads above do overlap where the line lets them."""
-    assert busiest(places=8, visitors=8) > 2
+def test_a_network_from_the_hub_is_read_once(hub, commits, reads):
+    next(commits)
+    for _ in "first use", "second use":
+        found = networks.find("ann/net")
+        config, checkpoint = networks.network_config(found.folder), networks.network(found.folder)
+        assert checkpoint.config is config
+        assert reads["weights"] == 1
+        assert reads["config"] == 1
+        assert found.checkpoint is None, "64 look-ups may be cached, but not 64 times the weights"
 
 
-def test_visitors_are_served_in_order_and_see_their_place():
-    line = Line(1)
-    with ExitStack() as others, line.visit() as last:
-        assert last.ahead == 0
-        visits = [others.enter_context(line.visit()) for _ in range(3)]
-        assert [visit.ahead for visit in visits] == [1, 2, 3]
+def test_a_network_in_a_folder_is_read_once(tmp_path, monkeypatch, reads):
+    folder = str(save_tiny(tmp_path / "mine"))
+    monkeypatch.setenv("DALE_NETWORKS", folder)
+    reads.clear()
+    for _ in range(2):
+        networks.network(networks.find(folder).folder)
+        assert reads == {"weights": 1, "config": 1}
 
 
-def test_leaving_early_lets_the_others_move_up():
-    line = Line(1)
-    with line.visit(), ExitStack() as second:
-        second.enter_context(line.visit())
-        with line.visit() as third:
-            assert third.ahead == 2
-            second.close()
-            assert third.ahead == 1
+def test_all_visitors_share_one_checkpoint(hub, commits):
+    next(commits)
+    folder = networks.find("ann/net").folder
+    shared = networks.network(folder)
+    networks._look_up.clear()
+    networks.find("ann/net")
+    assert networks.network(folder) is shared, "also after a look-up that loaded it anew"
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
-def test_an_exception_gives_the_place_back(error):
-    line = Line(1)
-    with pytest.raises(error), line.visit():
-        raise error
-    with line.visit() as visit:
-        assert visit.ahead == 0
+def test_a_network_is_protected_while_it_is_loaded_from_the_cache(hub, commits, monkeypatch):
+    """Its weights have left the memory, and another session needs room on the disk."""
+    next(commits)
+    folder = networks.find("ann/net").folder
+    networks._checkpoint.clear()
+    bounded = BoundedCache(1000, 99)
+    repository = folder.parents[2] / "models--ann--other"
+    load = networks.load_checkpoint
+
+    def load_while_room_is_needed(folder: str, device: str):
+        with pytest.raises(CacheFullError), bounded.reserve(repository, 500):
+            pass
+        return load(folder, device)
+
+    monkeypatch.setattr(networks, "PUBLIC_NETWORKS", bounded)
+    monkeypatch.setattr(networks, "load_checkpoint", load_while_room_is_needed)
+    assert networks.network(folder).config.dataset == "tiny"
+    with bounded.reserve(repository, 500):
+        assert not folder.exists(), "negative control: once it is loaded, it may be removed"
 
 
-def test_a_line_without_places_is_refused():
-    with pytest.raises(ValueError, match="at least 1"):
-        Line(0)
+def test_an_error_is_cached_for_a_while(hub, commits, monkeypatch):
+    hub.status = 500
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match="server error"):
+            networks.find("ann/net")
+    assert len(hub.requests) == 1
+    hub.status = 0
+    next(commits)
+    monkeypatch.setattr(networks, "RETRY_SECONDS", 0)
+    assert isinstance(networks.find("ann/net").folder, Path)

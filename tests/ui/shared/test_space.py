@@ -1,4 +1,4 @@
-"""The app in a frame of another site, as in a Space: addresses, uploads, the embedded look."""
+"""The app in a frame of another site, as in a Space: addresses, uploads, layout."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ FRAME = """<!doctype html><title>A Space</title>
 
 
 def framed(page: Page, app: str, query: str = "", hash: str = "") -> Page:
-    """Open the outer page with a query string and hash, which it hands on as the Hub does."""
+    """Open the outer page with a query string and hash, which it passes on as the Hub does."""
 
     def outer(route: Route) -> None:
         handed = "&".join(filter(None, ["__theme=light", query]))
@@ -39,7 +39,38 @@ def framed(page: Page, app: str, query: str = "", hash: str = "") -> Page:
     return page
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def script(tmp_path_factory) -> Path:
+    """Two small pages that share their address; the first says how much was uploaded."""
+    script = tmp_path_factory.mktemp("pages") / "pages.py"
+    script.write_text(
+        "import streamlit as st\n"
+        "from dale_demo.ui.shared.space import share_address\n"
+        "def one():\n"
+        "    st.write('the first')\n"
+        "    if file := st.file_uploader('File'):\n"
+        "        st.write(f'{file.size} bytes')\n"
+        "two = st.Page(lambda: st.write('the second'), title='Two', url_path='two')\n"
+        "st.navigation([st.Page(one, title='One', default=True), two]).run()\n"
+        "share_address()\n"
+    )
+    return script
+
+
+@pytest.fixture(scope="module")
+def pages(streamlit_server, script) -> str:
+    """Address of the small pages as they run in a Space, with the container's settings."""
+    settings = re.findall(r"^ENV (STREAMLIT_\w+)=(\w+)$", DOCKERFILE.read_text(), re.MULTILINE)
+    return streamlit_server(script, env={"SPACE_ID": "ann/app", **dict(settings)})
+
+
+@pytest.fixture(scope="module")
+def pages_elsewhere(streamlit_server, script) -> str:
+    """Address of the small pages outside a Space, without the container's settings."""
+    return streamlit_server(script)
+
+
+@pytest.fixture(scope="module")
 def space(streamlit_server) -> str:
     """Address of the app as it runs in a Space."""
     return streamlit_server(APP, env={"SPACE_ID": "ann/app"})
@@ -55,53 +86,35 @@ def test_links_carry_the_settings_both_ways(space, page):
     page.wait_for_function("location.search.includes('seed=8')")
     assert "sampler=bridge" in page.url
     assert "__theme" not in page.url
-    heard = page.evaluate("window.heard.length")
+    sent = page.evaluate("window.heard.length")
     page.wait_for_timeout(1000)
-    assert page.evaluate("window.heard.length") == heard, "what has not changed is not told again"
+    assert page.evaluate("window.heard.length") == sent, "an unchanged address is not sent again"
 
 
-@pytest.fixture
-def pages(tmp_path):
-    """Two pages that share their address."""
-    script = tmp_path / "pages.py"
-    script.write_text(
-        "import streamlit as st\n"
-        "from dale_demo.ui.shared.space import share_address\n"
-        "one = st.Page(lambda: st.write('the first'), title='One', url_path='one', default=True)\n"
-        "two = st.Page(lambda: st.write('the second'), title='Two', url_path='two')\n"
-        "st.navigation([one, two]).run()\n"
-        "share_address()\n"
-    )
-    return script
-
-
-def test_the_outer_address_opens_another_page(streamlit_server, pages, browser):
-    app = streamlit_server(pages, env={"SPACE_ID": "ann/app"})
+def test_the_outer_address_opens_another_page(pages, browser):
     page = browser.new_page()  # Streamlit looks for its server below every page first: a 404
-    framed(page, app, "seed=7")
+    framed(page, pages, "seed=7")
     frame = page.frame_locator("iframe")
     frame.get_by_role("link", name="Two").click()
     expect(frame.get_by_text("the second")).to_be_visible()
     page.wait_for_function("location.hash === '#/two'")
-    framed(page, app, "seed=7", "#/two")
+    framed(page, pages, "seed=7", "#/two")
     expect(frame.get_by_text("the second")).to_be_visible()
     page.wait_for_function("location.search === '?seed=7' && location.hash === '#/two'")
     for hostile in ("#//evil.example", "#/../evil", "#javascript:alert(1)"):
-        framed(page, app, "", hostile)
+        framed(page, pages, "", hostile)
         expect(frame.get_by_text("the first")).to_be_visible()
     page.close()
 
 
-@pytest.fixture
-def uploader(tmp_path):
-    """A page that says how many bytes were uploaded."""
-    script = tmp_path / "upload.py"
-    script.write_text(
-        "import streamlit as st\n"
-        "if file := st.file_uploader('File'):\n"
-        "    st.write(f'{file.size} bytes')\n"
-    )
-    return script
+def test_nothing_is_sent_outside_a_space(pages_elsewhere, browser):
+    """Negative control: the same page without the variable that a Space sets."""
+    page = browser.new_page()
+    framed(page, pages_elsewhere, "seed=7")
+    expect(page.frame_locator("iframe").get_by_text("the first")).to_be_visible()
+    page.wait_for_timeout(1000)
+    assert page.evaluate("window.heard.length") == 0
+    page.close()
 
 
 def upload(page: Page, app: str) -> FrameLocator:
@@ -112,16 +125,14 @@ def upload(page: Page, app: str) -> FrameLocator:
     return frame
 
 
-def test_uploads_work_in_the_frame(streamlit_server, uploader, page):
-    settings = re.findall(r"^ENV (STREAMLIT_\w+)=(\w+)$", DOCKERFILE.read_text(), re.MULTILINE)
-    frame = upload(page, streamlit_server(uploader, env=dict(settings)))
-    expect(frame.get_by_text("321 bytes")).to_be_visible()
+def test_uploads_work_in_the_frame(pages, page):
+    expect(upload(page, pages).get_by_text("321 bytes")).to_be_visible()
 
 
-def test_without_the_container_s_settings_they_do_not(streamlit_server, uploader, browser):
+def test_without_the_container_s_settings_uploads_fail(pages_elsewhere, browser):
+    """Negative control."""
     page = browser.new_page()
-    frame = upload(page, streamlit_server(uploader))
-    expect(frame.get_by_text("403")).to_be_visible()
+    expect(upload(page, pages_elsewhere).get_by_text("403")).to_be_visible()
     page.close()
 
 
@@ -134,13 +145,3 @@ def test_the_embedded_look(space, page, width):
     assert page.get_by_test_id("stMainMenu").count() == 0
     main = page.get_by_test_id("stMain")
     assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
-
-
-def test_nothing_is_told_outside_a_space(streamlit_server, pages, browser):
-    """Negative control: the same page without the variable that a Space sets."""
-    page = browser.new_page()
-    framed(page, streamlit_server(pages), "seed=7")
-    expect(page.frame_locator("iframe").get_by_text("the first")).to_be_visible()
-    page.wait_for_timeout(1000)
-    assert page.evaluate("window.heard.length") == 0
-    page.close()
