@@ -1,4 +1,4 @@
-"""The direction of imports: the library below the pages, pages apart, no circles."""
+"""The direction of imports: each layer imports from those below it, pages apart, no circles."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "dale_demo"
+LAYERS = (
+    {"process", "noise", "datasets", "hardware"},
+    {"score", "objectives", "data"},
+    {"samplers", "toy", "network", "paper"},
+    {"plasticity", "drawing"},
+    {"checkpoint", "theory"},
+    {"sampling", "trajectory", "restoration"},
+    {"training", "evaluation", "hub"},
+    {"cli", "ui"},
+    {"__main__"},
+)
+"""The package from the bottom up; within a layer, imports have no direction but make no circle."""
 PAGES = {"sample", "restore", "dales_law", "playground", "theory"}
 FOR_PAGES_ONLY = {"streamlit", "plotly"}
 
@@ -59,10 +71,21 @@ def faults(graph: Imports) -> list[str]:
 
 
 def _is_wrong(module: str, target: str) -> bool:
+    if _layer(target) > _layer(module):
+        return True
     if not module.startswith(f"{PACKAGE}.ui"):
         return target.startswith(f"{PACKAGE}.ui") or target.split(".")[0] in FOR_PAGES_ONLY
     own, other = _page(module), _page(target)
     return other is not None and own != other and module != f"{PACKAGE}.ui.build"
+
+
+def _layer(module: str) -> int:
+    """Its place in `LAYERS`; below all of them for what is not of the package."""
+    package, _, rest = module.partition(".")
+    part = rest.split(".")[0]
+    if package != PACKAGE or not part:
+        return -1
+    return next(i for i, layer in enumerate(LAYERS) if part in layer)
 
 
 def _page(module: str) -> str | None:
@@ -83,6 +106,9 @@ def test_imports_point_down():
         ("dale_demo.ui.sample.page", "from dale_demo.ui.restore.gallery import gallery"),
         ("dale_demo.ui.shared.widgets", "from dale_demo.ui.theory import page"),
         ("dale_demo.process", "from dale_demo.sampling import run"),
+        ("dale_demo.data", "from dale_demo.drawing import frames"),
+        ("dale_demo.checkpoint.card", "from dale_demo.evaluation import report"),
+        ("dale_demo.hub.names", "def find():\n    from dale_demo.cli.options import find_device"),
     ],
 )
 def test_a_wrong_import_is_found(module: str, line: str):

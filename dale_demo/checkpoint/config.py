@@ -1,4 +1,4 @@
-"""config.json: what a checkpoint says of its network, its data, its training and its quality."""
+"""config.json: the network of a checkpoint, its data, its training and its measured quality."""
 
 import dataclasses
 import json
@@ -12,26 +12,35 @@ from dale_demo.network import MIN_NOISE_LEVEL, UNetConfig
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal
 
 FORMAT_VERSION = 1
-
 ARCHITECTURE = "log-denoiser-unet"
 
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """What config.json carries beside the weights.
+    """The fields of config.json.
 
     Args:
         dataset: Name of the training data.
         class_names: One for each class of the network.
-        network: What rebuilds the network.
-        process: The process that the network's card speaks of; any other works as well.
+        network: Architecture, from which the network is rebuilt.
+        process: The process of `start`; the network can be sampled with any other.
         start: Log-normal start fitted to the training data (the paper's setting).
-        training: Command, hardware, time and loss curve, as JSON.
-        metrics: Measured quality, as JSON.
-        positive_map: How the training pictures became positive; a config.json without it, from
-            before there was a choice, means 1 + pixel.
-        min_noise_level: Noise level, in [0.002, 1], from which walks on a Karras grid jump to the
-            picture: as low as the network's score can be trusted, which measuring tells.
+        training: Record of the last training run, as JSON: "command", "hardware", "images",
+            "seconds", "settings", "loss_curve"; where the run started from trained weights,
+            "before", the record of the run that gave them; "code", the commit whose code is
+            needed to run the command, where later code lacks one of its options; "notes",
+            Markdown for the card.
+        metrics: Measured quality, as JSON: "evaluations", "floors"; "notes", Markdown for the
+            card.
+        positive_map: How pixels became positive; a config.json without it, from before there was
+            a choice, means 1 + pixel.
+        min_noise_level: Noise level, in [0.002, 1], at which runs on a Karras grid take their last
+            step, to the image: as low as the network's score can be trusted, which has to be
+            measured.
+
+    Raises:
+        ValueError: The class names do not fit the network, or a field is of the wrong kind or
+            outside its range.
     """
 
     dataset: str
@@ -70,9 +79,12 @@ class CheckpointConfig:
         return records
 
     @property
-    def taught(self) -> bool:
-        """Whether the last run had a teacher, led away from the mean: D is then a little sharper
-        than E[ln X₀ | X_t]."""
+    def had_teacher(self) -> bool:
+        """Whether the last run learned from a teacher in place of the data.
+
+        Guidance moves a teacher away from the posterior mean, so D is then a little sharper than
+        E[ln X₀ | X_t].
+        """
         return setting(self.training, "guidance", 1) != 1
 
     def to_json(self) -> str:
@@ -109,7 +121,7 @@ class CheckpointConfig:
 
 
 def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
-    """A number among the settings of a training run, by its record; `otherwise` if it has none."""
+    """A number among the "settings" of a training record; `otherwise` where it is missing."""
     settings = training.get("settings")
     value = settings.get(name) if isinstance(settings, Mapping) else None
     return value if isinstance(value, int | float) else otherwise

@@ -6,9 +6,7 @@ import threading
 from pathlib import Path
 
 MAX_WEIGHT_BYTES = 64 * 2**20
-
 MAX_CONFIG_BYTES = 2**20
-
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = "config.json", "model.safetensors", "README.md"
 
 
@@ -27,7 +25,7 @@ def read_text(path: Path, max_bytes: int) -> str:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, then rename, so that a reader sees the old or the new file."""
+    """Write `data` beside `path`, then rename: a reader sees the old file or the new one, whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         temporary.write_bytes(data)
@@ -37,10 +35,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """The text of another library's error, fit to end one of our sentences."""
+    """The text of another library's error on one line, without a full stop, to end a sentence."""
     return textwrap.shorten(str(error), 300, placeholder=" …").rstrip(".")
 
 
-def _check_size(what: str, size: int, limit: int) -> None:
+def check_size(what: str, size: int, limit: int) -> None:
+    """Refuse more than `limit` bytes, in a sentence about `what`; raises CheckpointError."""
     if size > limit:
         raise CheckpointError(f"{what} has {size:,} bytes; at most {limit:,} are read.")

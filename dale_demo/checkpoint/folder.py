@@ -21,7 +21,7 @@ from dale_demo.checkpoint.files import (
     MAX_WEIGHT_BYTES,
     WEIGHTS_FILE,
     CheckpointError,
-    _check_size,
+    check_size,
     one_line,
     read_text,
     write_atomically,
@@ -40,12 +40,12 @@ class Checkpoint:
 
 
 def speed_up(checkpoint: Checkpoint, compiled: bool, bf16: bool) -> None:
-    """Make a network quicker for a long run, where that pays.
+    """Set a network up for a long run.
 
     Args:
-        compiled: Compile the U-Net, which takes half a minute and on a CPU a C++ compiler.
-        bf16: Convolve in bfloat16 on a CPU too (a GPU always does), which moves D by a small
-            part of a grey level in root mean square, by one or two at worst.
+        compiled: Compile the U-Net; takes half a minute, and on a CPU needs a C++ compiler.
+        bf16: Convolve in bfloat16 on a CPU too (a GPU always does). This changes D by a fraction
+            of a grey level in root mean square, and by one or two grey levels at most.
     """
     checkpoint.model.bf16 = bf16
     if compiled:
@@ -63,20 +63,25 @@ def save_checkpoint(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {key: value.detach().contiguous().cpu() for key, value in model.state_dict().items()}
-    _check_size("The network", sum(value.nbytes for value in tensors.values()), MAX_WEIGHT_BYTES)
+    check_size("The network", sum(value.nbytes for value in tensors.values()), MAX_WEIGHT_BYTES)
     write_atomically(folder / WEIGHTS_FILE, save(tensors, {"format": "pt"}))
     write_atomically(folder / CONFIG_FILE, config.to_json().encode())
     write_atomically(folder / CARD_FILE, card.encode())
 
 
-def load_checkpoint(folder: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+def load_checkpoint(
+    folder: Path | str,
+    device: torch.device | str = "cpu",
+    *,
+    config: CheckpointConfig | None = None,
+) -> Checkpoint:
     """Load and verify a checkpoint folder.
 
     Raises:
         CheckpointError: A file is missing, too large, damaged, or does not fit the network.
     """
     folder = Path(folder)
-    config = load_config(folder)
+    config = config or load_config(folder)
     tensors = read_tensors(folder / WEIGHTS_FILE)
     with torch.device("meta"):  # shapes without memory, whatever size the config claims
         expected = Denoiser(config.network).state_dict()
@@ -106,7 +111,7 @@ def bundled_checkpoints() -> dict[str, Path]:
 
 
 def find_checkpoint(name: str) -> Path:
-    """Resolve a bundled name or a path to a folder; raises CheckpointError where there is none."""
+    """The folder of a bundled name or a path; raises CheckpointError where there is none."""
     bundled = bundled_checkpoints()
     if name in bundled:
         return bundled[name]
@@ -123,10 +128,10 @@ def read_tensors(path: Path, max_bytes: int = MAX_WEIGHT_BYTES) -> dict[str, Ten
     It is opened once and read whole, not mapped: another process may replace it at any time.
     """
     try:
-        _check_size(str(path), path.stat().st_size, max_bytes)
+        check_size(str(path), path.stat().st_size, max_bytes)
         return load(path.read_bytes())
     except KeyError as error:
-        raise CheckpointError(f"{path} holds numbers of another kind, {error}.") from error
+        raise CheckpointError(f"{path} holds numbers of an unknown type, {error}.") from error
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing.") from error
     except (SafetensorError, OSError) as error:
@@ -134,7 +139,7 @@ def read_tensors(path: Path, max_bytes: int = MAX_WEIGHT_BYTES) -> dict[str, Ten
 
 
 def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Hold tensors against a network's own: keys, shapes, dtypes, finiteness.
+    """Check tensors against a network's own: keys, shapes, dtypes, finiteness.
 
     Raises:
         CheckpointError: They do not fit.

@@ -7,8 +7,10 @@ from dale_demo.drawing.markdown import text_table
 
 
 def floor_kind(floor: Mapping[str, Any]) -> tuple[int, bool]:
-    """Of a record of `Reference.floor`: how many pictures, and whether they go round the classes,
-    which those of earlier versions did not."""
+    """The kind of a record of `Reference.floor`: its count, and whether it took classes in turn.
+
+    Records of earlier versions did not.
+    """
     return floor["pictures"], floor.get("conditional", False)
 
 
@@ -21,27 +23,27 @@ def quality_table(records: Iterable[Mapping[str, Any]], floors: Mapping[str, Any
     """
     rows = [_quality_row(record) for record in records]
     for floor in floors.get("floors", ()):
-        pictures, conditional = floor_kind(floor)
-        rows.append((_FLOOR[conditional], *"—————", f"{pictures:,}", "—", *distances(floor)))
-    return text_table(_QUALITY_HEAD, rows)
+        count, conditional = floor_kind(floor)
+        rows.append((_FLOOR[conditional], *"—————", f"{count:,}", "—", *distances(floor)))
+    return text_table(_COLUMNS, rows)
 
 
 _FLOOR = {
-    True: "real pictures, the floor",
-    False: "real pictures, classes as they come",
+    True: "real images, the floor",
+    False: "real images, drawn at random",
 }
 
 DISTANCES = ("Fréchet", "Kernel × 1000", "Precision", "Recall", "Nearest")
-"""Heads of the columns that `distances` fills."""
+"""Headings of the columns that `distances` fills."""
 
-_QUALITY_HEAD = (
+_COLUMNS = (
     "Sampler",
     "Steps",
-    "Calls",
+    "NFE",
     "Seconds",
     "Noise level",
     "Guidance",
-    "Pictures",
+    "Images",
     "Recognised",
     *DISTANCES,
 )
@@ -63,7 +65,7 @@ def _quality_row(record: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 def recognised(record: Mapping[str, Any]) -> str:
-    """Share of the pictures recognised, with its interval, or a dash where they had no class."""
+    """Share of the images recognised, with its interval, or a dash where they had no class."""
     if "class_accuracy" not in record:
         return "—"
     result = record["class_accuracy"]
@@ -72,9 +74,10 @@ def recognised(record: Mapping[str, Any]) -> str:
 
 
 def distances(record: Mapping[str, Any]) -> Iterator[str]:
-    """Fréchet, kernel × 1000, precision and recall as value ± error; a dash for what is missing.
+    """The cells under `DISTANCES`; a dash for what is missing.
 
-    Last the median distance to the nearest training picture, and that of the nearest percent.
+    Fréchet, kernel × 1000, precision and recall are value ± error; "Nearest" is the median distance
+    to the nearest training image, and in brackets the first percentile.
     """
     forms = {"frechet": (1, ".2f"), "kernel": (1000, ".2f")} | dict.fromkeys(
         ("precision", "recall"), (1, ".3f")

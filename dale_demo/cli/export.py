@@ -1,4 +1,4 @@
-"""A run as the bytes of a file, by the file's ending: arrays, a picture grid, or its animation."""
+"""Write sampling runs to files: arrays, an image grid, or its animation, by the file's ending."""
 
 import io
 from collections.abc import Callable
@@ -9,21 +9,21 @@ import numpy as np
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.drawing import frames
 from dale_demo.drawing.frames import ImageArray, durations
-from dale_demo.samplers import Step
-from dale_demo.sampling import SamplingSettings, Watch, sample_images
+from dale_demo.samplers import Step, Watch
+from dale_demo.sampling import SamplingSettings, sample_images
 from dale_demo.trajectory import Recorder
 
 
 def export(
     kind: str, checkpoint: Checkpoint, settings: SamplingSettings, batch_size: int, watch: Watch
 ) -> bytes:
-    """Sample all pictures of a run and encode them.
+    """Sample all images of a run and encode them.
 
     Args:
         kind: A key of `KINDS`: ".npz" holds `images` uint8 [N, H, W], or [N, H, W, C] in colour,
             and `labels` int64 [N]; ".png" is a grid; ".webp" and ".gif" are animations of the
             state (left) and the estimate (right).
-        batch_size: Pictures sampled at a time.
+        batch_size: Images sampled at a time.
         watch: Called with every step.
 
     Raises:
@@ -33,7 +33,7 @@ def export(
 
 
 def kind_of(file: Path) -> str:
-    """The kind that `file` asks for by its ending; raises ValueError where there is none."""
+    """The key of `KINDS` for the ending of `file`; raises ValueError where there is none."""
     kind = file.suffix.lower()
     if kind not in KINDS:
         raise ValueError(f"Unknown ending of {file}; choose from {', '.join(KINDS)}.")
@@ -86,7 +86,7 @@ KINDS: dict[str, Callable[[Checkpoint, SamplingSettings, int, Watch], bytes]] = 
 def _sheets(
     checkpoint: Checkpoint, settings: SamplingSettings, batch_size: int, watch: Watch
 ) -> list[ImageArray]:
-    """Frames with all pictures of the run, whose batches are recorded one after the other."""
+    """Frames with all images of the run, whose batches are recorded one after the other."""
     recorders: list[Recorder] = []
 
     def record(step: Step) -> None:

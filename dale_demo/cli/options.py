@@ -1,4 +1,4 @@
-"""Options that several commands share, and what the commands make of them."""
+"""Options that several commands share, and the functions that act on them."""
 
 import os
 import shlex
@@ -14,9 +14,10 @@ import click
 if TYPE_CHECKING:
     import torch
 
-    from dale_demo.checkpoint import Checkpoint
-    from dale_demo.hub import Resolved
-    from dale_demo.sampling import SamplingSettings, Watch
+    from dale_demo.checkpoint.folder import Checkpoint
+    from dale_demo.hub.resolved import Resolved
+    from dale_demo.samplers import Watch
+    from dale_demo.sampling import SamplingSettings
 
 
 Command = Callable[..., None]
@@ -24,6 +25,7 @@ Command = Callable[..., None]
 COUNT = click.IntRange(min=1)
 
 LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie")
+"""Options that only the two Langevin samplers take, as `SamplingSettings` spells them."""
 
 
 class Several(click.ParamType):
@@ -35,7 +37,7 @@ class Several(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[Any, ...]:
-        """Convert each part, or fail with a sentence."""
+        """Convert each part; fails with the sentence of the first that is wrong."""
         try:
             return tuple(self.one.convert(part, param, ctx) for part in value.split(","))
         except click.BadParameter as error:
@@ -63,7 +65,7 @@ data_root_option = click.option(
     type=click.Path(),
     envvar="DALE_DATA",
     show_envvar=True,
-    help="Where the torchvision sets live.",
+    help="Folder of the torchvision data sets.",
 )
 
 checkpoint_option = click.option(
@@ -80,32 +82,34 @@ SWEPT: dict[str, tuple[click.ParamType, str]] = {
                 *("bridge", "multistep", "multistep-bridge"),
             ]
         ),
-        "Rule that takes a step.  [wide: multistep-bridge]",
+        "Sampler.  [wide: multistep-bridge]",
     ),
     "steps": (click.INT, "Intervals of the time grid.  [wide: 20]"),
-    "noise-level": (click.FLOAT, "s(T), where to start.  [wide: 8]"),
+    "noise-level": (click.FLOAT, "s(T), where sampling starts.  [wide: 8]"),
     "guidance": (click.FLOAT, "Classifier-free guidance; 1 is none."),
 }
-"""Options of which `evaluate` takes several at once, separated by commas."""
+"""Options of which `evaluate` takes several values at once, separated by commas."""
 
 SAMPLING_OPTIONS = (
     click.option(
         "--preset",
         type=click.Choice(["wide", "paper", "paper-annealed"]),
         default="wide",
-        help="What holds where an option below is left out.",
+        help="Values of the sampling options that are left out.",
     ),
     click.option("--mu", type=float, help="Drift of the process.  [σ²/2]"),
     click.option("--grid", type=click.Choice(["karras", "uniform"]), help="Spacing of the times."),
     click.option(
-        "--start", type=click.Choice(["exact", "fitted", "class-averaged"]), help="Law of X_T."
+        "--start",
+        type=click.Choice(["exact", "fitted", "class-averaged"]),
+        help="Distribution of X_T.",
     ),
-    click.option("--seed", type=int, help="Seed of every draw.  [0]"),
+    click.option("--seed", type=int, help="Seed of all random draws.  [0]"),
     click.option("--annealing", type=float, help="Langevin: factor on the noise, per step."),
     click.option("--repeats", type=int, help="Langevin: updates at each time."),
     click.option("--step-size", type=float, help="Langevin: fixed step in place of the grid's."),
     click.option("--tweedie/--no-tweedie", default=None, help="Langevin: noise-free last step."),
-    click.option("--batch-size", type=COUNT, default=100, help="Pictures sampled at a time."),
+    click.option("--batch-size", type=COUNT, default=100, help="Images sampled at a time."),
 )
 
 
@@ -129,6 +133,7 @@ def swept_options(several: bool) -> Callable[[Command], Command]:
 
 
 def find_device(name: str) -> "torch.device":
+    """The device that `--device` asks for; raises ValueError where there is no CUDA device."""
     import torch
 
     if name == "auto":
@@ -139,7 +144,7 @@ def find_device(name: str) -> "torch.device":
 
 
 def run_record(device: str) -> dict[str, Any]:
-    """What a card says of a training run beforehand."""
+    """The part of a training record that is known before the run: its command and hardware."""
     from dale_demo.hardware import hardware
 
     command = "python -m dale_demo " + shlex.join(sys.argv[1:])
@@ -147,13 +152,12 @@ def run_record(device: str) -> dict[str, Any]:
 
 
 def load_network(name: str, device: str) -> "Checkpoint":
-    from dale_demo.checkpoint.folder import load_checkpoint
-
-    return load_checkpoint(find_network(name).folder, find_device(device))
+    """Find a network by name and load it."""
+    return find_network(name).load(find_device(device))
 
 
 def find_network(name: str) -> "Resolved":
-    """Find a network, and say where it came from if that was not here."""
+    """Find a network by name; prints where it came from if that was the Hub."""
     from dale_demo.hub.lookup import resolve
 
     found = resolve(name)
@@ -163,7 +167,7 @@ def find_network(name: str) -> "Resolved":
 
 
 def check_folder(file: Path) -> None:
-    """Refuse before the work what could not be written after it."""
+    """Check, before the work, that `file` can be written after it; raises ValueError."""
     if not os.access(file.parent, os.W_OK):
         raise ValueError(f"Cannot write {file}: {file.parent} is not a folder to write in.")
 

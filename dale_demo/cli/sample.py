@@ -21,9 +21,9 @@ from dale_demo.cli.options import (
 
 @click.command()
 @checkpoint_option
-@click.option("--num-images", type=COUNT, default=16, help="How many pictures.")
+@click.option("--num-images", type=COUNT, default=16, help="How many images.")
 @click.option(
-    "--labels", type=Several(click.INT), help="Classes to go round, such as 0,1,2.  [none]"
+    "--labels", type=Several(click.INT), help="Classes to take in turn, such as 0,1,2.  [none]"
 )
 @swept_options(several=False)
 @sampling_options
@@ -43,7 +43,7 @@ def sample(
     out: Path,
     **options: Any,
 ) -> None:
-    """Sample pictures into a file."""
+    """Sample images into a file."""
     from dale_demo.checkpoint.files import write_atomically
     from dale_demo.cli import export
 
@@ -54,4 +54,4 @@ def sample(
     with progress_bar(settings, batch_size) as watch:
         data = export.export(kind, loaded, settings, batch_size, watch)
     write_atomically(out, data)
-    click.echo(f"Wrote {num_images} pictures to {out}.", err=True)
+    click.echo(f"Wrote {num_images} images to {out}.", err=True)

@@ -1,5 +1,6 @@
 """The command that trains a network."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,16 +17,13 @@ from dale_demo.cli.options import (
     find_network,
     run_record,
 )
+from dale_demo.training.config import TrainingConfig
+
+DEFAULT = TrainingConfig()
 
 
 @click.command()
 @dataset_option
-@click.option(
-    "--pictures",
-    "made",
-    type=click.Path(exists=True, dir_okay=False),
-    help="FILE.npz of sample, or of evaluate --keep: learn from these in place of the set's own.",
-)
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
 @data_root_option
 @click.option(
@@ -35,60 +33,58 @@ from dale_demo.cli.options import (
     default="shift",
     help="How pixels become positive: 1 + pixel, or e^pixel, which is additive diffusion.",
 )
-@click.option("--images", default=1_000_000, help="Pictures to see in all.")
-@click.option("--batch-size", default=128, help="Global batch size.")
-@click.option("--learning-rate", default=2e-3, help="Peak learning rate of Adam.")
-@click.option("--width", default=48, help="Channels at the first level.")
+@click.option("--images", default=DEFAULT.images, help="Images to see in all.")
+@click.option("--batch-size", default=DEFAULT.batch_size, help="Global batch size.")
+@click.option("--learning-rate", default=DEFAULT.learning_rate, help="Peak learning rate of Adam.")
+@click.option("--width", default=DEFAULT.width, help="Channels at the first level.")
 @click.option(
     "--multipliers",
     type=Several(click.INT),
-    default="2,4",
+    default=",".join(map(str, DEFAULT.multipliers)),
     help="Channels of each level in multiples of width.",
 )
-@click.option("--dropout", default=0.0, help="Share of features dropped.")
-@click.option("--log-noise-mean", default=-1.0, help="Mean of ln s, normal over the pictures.")
-@click.option("--log-noise-std", default=1.3, help="Standard deviation of ln s.")
-@click.option("--seed", default=0, help="Seed of weights and every draw.")
+@click.option("--dropout", default=DEFAULT.dropout, help="Share of features dropped.")
+@click.option(
+    "--log-noise-mean",
+    default=DEFAULT.log_noise_mean,
+    help="Mean of ln s, which is drawn from a normal distribution for each image.",
+)
+@click.option("--log-noise-std", default=DEFAULT.log_noise_std, help="Standard deviation of ln s.")
+@click.option("--seed", default=DEFAULT.seed, help="Seed of the weights and all random draws.")
 @click.option(
     "--from",
     "initial",
-    help="Trained network to start from, of this width or less: a name, folder or Hub id.",
+    help="Trained network of the same shape to start from: a name, folder or Hub id.",
 )
 @click.option(
     "--teacher",
-    help="Trained network to learn from in place of the data, of any size.  [--from's own]",
+    help="Trained network to learn from in place of the data, of any size.  [--from, if --weaker]",
 )
 @click.option(
-    "--weaker", help="The teacher with less training: learn what that says, led away from this."
+    "--weaker",
+    help="The teacher with less training: learn the teacher's scores guided away from this one's.",
 )
-@click.option("--towards", help="What leads the way from --weaker.  [the teacher]")
 @click.option(
     "--guidance",
-    default=1.0,
-    help="How far away from --weaker: 1 is the teacher's own, less leads back.",
-)
-@click.option("--guidance-below", default=20.0, help="Noise level up to which --guidance holds.")
-@click.option(
-    "--fine-guidance",
-    default=1.0,
-    help="In place of --guidance at the lowest levels, where texture is made.",
+    default=DEFAULT.guidance,
+    help="w: 1 gives the teacher's own scores, more guides away from --weaker, less back to it.",
 )
 @click.option(
-    "--fine-guidance-below", default=0.0, help="Noise level up to which --fine-guidance holds."
+    "--guidance-below",
+    default=DEFAULT.guidance_below,
+    help="Noise level up to which --guidance applies.",
 )
 @device_option
 @compile_option
 @bf16_option
 def train(
     dataset: str,
-    made: str | None,
     out: str,
     data_root: str | None,
     positive_map: str,
     initial: str | None,
     teacher: str | None,
     weaker: str | None,
-    towards: str | None,
     device: str,
     compiled: bool,
     bf16: bool,
@@ -97,44 +93,43 @@ def train(
     """Train a network; an unfinished run in --out is continued."""
     from tqdm import tqdm
 
-    from dale_demo import data
+    from dale_demo import training
     from dale_demo.checkpoint.folder import load_checkpoint
-    from dale_demo.training import run as training
+    from dale_demo.data import PositiveMap, load
     from dale_demo.training.distributed import leave
 
-    config = training.TrainingConfig(**settings)
-    if weaker and not teacher:
-        teacher = initial
-    start, better, lesser, goal = (
-        find_network(name).folder if name else None for name in (initial, teacher, weaker, towards)
-    )
-    _keep_apart(out, *filter(None, (better, lesser, goal)))
-    notes = run_record(device)
-    pictures = data.load(dataset, "train", data_root)
-    if made:
-        pictures = data.sampled(pictures, made)
-    pictures = replace(pictures, positive_map=data.PositiveMap(positive_map))
+    config = TrainingConfig(**settings)
+    names = {
+        "initial": initial,
+        "teacher": teacher or (initial if weaker else None),
+        "weaker": weaker,
+    }
+    folders = {role: find_network(name).folder for role, name in names.items() if name}
+    _check_out(out, [folders[role] for role in ("teacher", "weaker") if role in folders])
+    record = run_record(device)
+    data = replace(load(dataset, "train", data_root), positive_map=PositiveMap(positive_map))
+    networks = {role: load_checkpoint(folder) for role, folder in folders.items()}
     run = training.train(
-        pictures,
+        data,
         out,
         config,
-        notes=notes,
+        record=record,
         compiled=compiled,
         bf16=bf16,
         cpu=device == "cpu",
-        initial=load_checkpoint(start) if start else None,
-        better=load_checkpoint(better) if better else None,
-        weaker=load_checkpoint(lesser) if lesser else None,
-        towards=load_checkpoint(goal) if goal else None,
+        initial=networks.get("initial"),
+        teacher=networks.get("teacher"),
+        weaker=networks.get("weaker"),
     )
-    with tqdm(total=config.images, unit=" pictures", unit_scale=True) as bar:
+    # Closed here, an interrupted run is saved at once, not while the interpreter shuts down.
+    with closing(run), tqdm(total=config.images, unit=" images", unit_scale=True) as bar:
         for progress in run:
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
     leave()
 
 
-def _keep_apart(out: str, *teachers: Path) -> None:
+def _check_out(out: str, teachers: list[Path]) -> None:
     """Refuse to write over a network while another learns from it."""
     if Path(out).resolve() in [folder.resolve() for folder in teachers]:
-        raise ValueError(f"--out {out} is where a network lies which teaches; choose another.")
+        raise ValueError(f"--out {out} holds a network that this run learns from; choose another.")

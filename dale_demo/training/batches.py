@@ -12,8 +12,12 @@ from dale_demo.noise import seeds_of
 from dale_demo.training.config import TrainingConfig
 
 
-def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
-    """x₀, labels, t, z of the whole batch of `step`, on the CPU; all from (seed, step)."""
+def global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
+    """x₀ [B, C, H, W], labels [B], t [B], z [B, C, H, W] of `step`, for all processes; on the CPU.
+
+    x₀, t and z are float64, so that a score, which divides by s², keeps its precision at low noise
+    levels. Labels are −1, the null class, where they were dropped.
+    """
     size = config.batch_size
     epoch, index = divmod(step, len(data) // size)
     rows = _permutation(config.seed, epoch, len(data))[index * size : (index + 1) * size]
@@ -31,6 +35,9 @@ def _global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Ten
 
 @lru_cache(maxsize=1)
 def _permutation(seed: int, epoch: int, size: int) -> Tensor:
-    """The order of an epoch, which every step of it asks for again."""
+    """The order of an epoch, cached for the steps within it.
+
+    Seeds of epochs start at 2³², above those of any step, so that the two never share a seed.
+    """
     generator = torch.Generator().manual_seed(seeds_of(seed, [2**32 + epoch])[0])
     return torch.randperm(size, generator=generator)

@@ -1,10 +1,10 @@
-"""Settings of a training run."""
+"""Settings of a training run.
+
+Imports no torch: the command line shows these defaults as its own in `--help`.
+"""
 
 import math
 from dataclasses import dataclass
-
-from dale_demo.data import Dataset
-from dale_demo.network import MAX_NOISE_LEVEL, UNetConfig
 
 
 @dataclass(frozen=True)
@@ -12,19 +12,17 @@ class TrainingConfig:
     """How to train.
 
     Args:
-        images: Pictures to see in all, over any number of epochs.
+        images: Images to see in all, over any number of epochs.
         batch_size: Global batch, shared out evenly over the processes.
-        learning_rate: Peak of Adam's rate, reached after `warmup` pictures, then a half cosine.
-        warmup: Pictures over which the rate rises linearly.
+        learning_rate: Peak of Adam's rate, reached after `warmup` images, then a half cosine.
+        warmup: Images over which the rate rises linearly.
         ema: Decay per step of the averaged weights, which are what is saved; see `ema_update`.
         label_dropout: Share of labels replaced by the null class.
         log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
-        guidance: How far a teacher is led away from its weaker version, or back towards it below
-            1; 1 where there is none.
-        guidance_below: Noise level up to which it is.
-        fine_guidance, fine_guidance_below: The same for the lowest levels, where texture is made.
+        guidance: w of autoguidance by a teacher, see `teacher`; 1 where there is none.
+        guidance_below: Noise level s up to which `guidance` applies; above it w is 1.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
-        seed: Of the weights and every draw.
+        seed: Of the initial weights and all random draws.
 
     Raises:
         ValueError: A number is outside its range.
@@ -39,9 +37,7 @@ class TrainingConfig:
     log_noise_mean: float = -1.0
     log_noise_std: float = 1.3
     guidance: float = 1.0
-    guidance_below: float = MAX_NOISE_LEVEL
-    fine_guidance: float = 1.0
-    fine_guidance_below: float = 0.0
+    guidance_below: float = 20.0  # network.MAX_NOISE_LEVEL, written out to keep torch away
     width: int = 48
     multipliers: tuple[int, ...] = (2, 4)
     patch: int = 2
@@ -57,37 +53,10 @@ class TrainingConfig:
             raise ValueError("ema must be in [0, 1) and label_dropout in [0, 1].")
         if not self.log_noise_std > 0:
             raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
-        if not (math.isfinite(self.guidance) and math.isfinite(self.fine_guidance)):
-            raise ValueError(
-                f"guidance must be finite, got {self.guidance} and {self.fine_guidance}."
-            )
+        if not math.isfinite(self.guidance):
+            raise ValueError(f"guidance must be finite, got {self.guidance}.")
         if not self.guidance_below > 0:
             raise ValueError(f"guidance_below must be positive, got {self.guidance_below}.")
-        if not 0 <= self.fine_guidance_below < self.guidance_below:
-            raise ValueError(
-                f"fine_guidance_below must be from 0 to below guidance_below "
-                f"({self.guidance_below:g}), got {self.fine_guidance_below}."
-            )
-        if self.fine_guidance != 1 and not self.fine_guidance_below:
-            raise ValueError("fine_guidance holds nowhere without fine_guidance_below.")
-
-    def network(self, data: Dataset) -> UNetConfig:
-        """The network for `data`: its shape, classes and log moments."""
-        law = data.fit_log_normal()
-        channels, height, width = data.images.shape[1:]
-        if height != width:
-            raise ValueError(f"Pictures must be square, got {height}×{width}.")
-        return UNetConfig(
-            image_size=height,
-            image_channels=channels,
-            num_classes=len(data.class_names),
-            patch=self.patch,
-            width=self.width,
-            multipliers=self.multipliers,
-            dropout=self.dropout,
-            log_mean=law.log_mean,
-            log_std=law.log_std,
-        )
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a half cosine to 0."""

@@ -1,9 +1,9 @@
-"""How several processes, under `accelerate launch` or `torchrun`, take leave of each other.
+"""How several processes, under `accelerate launch` or `torchrun`, end their process group.
 
-Import this before the processes find each other. Whenever `torch.distributed.nn` is first imported
-(PyTorch does so by itself, in the middle of things), its functions take the group of processes that
-there is by then for a default argument and so keep it for ever. Its threads then outlive `leave`,
-and one that frees its last message while the interpreter ends brings the process down.
+Import this module before the processes connect. `torch.distributed.nn`, which PyTorch imports on
+its own at some later point, binds the process group that exists at that moment as a default
+argument and so keeps it alive. The group's threads then outlive `leave`, and one that frees its
+last message during interpreter shutdown crashes the process.
 """
 
 import torch
@@ -14,5 +14,5 @@ if torch.distributed.is_available():
 
 
 def leave() -> None:
-    """End the group of processes and its threads, where there is one."""
+    """End the process group and its threads, where there is one."""
     PartialState().destroy_process_group()

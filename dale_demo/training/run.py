@@ -11,9 +11,9 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,31 +21,28 @@ from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
-from safetensors import safe_open
-from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from dale_demo import paper
 from dale_demo.checkpoint.card import model_card
 from dale_demo.checkpoint.config import CheckpointConfig
-from dale_demo.checkpoint.files import MAX_WEIGHT_BYTES, CheckpointError, write_atomically
-from dale_demo.checkpoint.folder import Checkpoint, load_config, read_tensors, save_checkpoint
+from dale_demo.checkpoint.folder import Checkpoint, save_checkpoint
 from dale_demo.data import Dataset
-from dale_demo.growth import widen
 from dale_demo.network import Denoiser
 from dale_demo.objectives import m_dsm, m_esm
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
 from dale_demo.score import from_denoiser
-from dale_demo.training.batches import _global_batch
+from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
+from dale_demo.training.initial import initial_model
+from dale_demo.training.state import STATE_FILE, State, Trained, read_state, write_state
 from dale_demo.training.teacher import Teacher
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
-STATE_FILE = "training.safetensors"
-MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
-"""Weights, their average and Adam's two moments make four, and something for the header."""
+SAVE_SECONDS = 180.0
+"""How often an unfinished run is saved."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,8 @@ class Progress:
 
     Args:
         step: Optimiser steps so far.
-        images: Pictures seen so far.
-        total: Pictures to see in all.
+        images: Images seen so far.
+        total: Images to see in all.
         loss: Mean preconditioned loss: by M-DSM 1 means no better than the data's mean, by M-ESM
             0 means the same as the teacher.
         seconds: Time spent training so far, over all interruptions.
@@ -68,58 +65,43 @@ class Progress:
     seconds: float
 
 
-@dataclass
-class _State:
-    """What survives an interruption, apart from tensors.
-
-    `before` is the training record of the network whose weights the run started from.
-    """
-
-    step: int = 0
-    seconds: float = 0.0
-    curve: list[tuple[int, float]] = field(default_factory=list)
-    before: dict[str, Any] = field(default_factory=dict)
-
-
 def train(
     data: Dataset,
     out: Path | str,
     config: TrainingConfig,
     *,
     report_every: int = 50,
-    save_every: float = 180.0,
-    notes: dict[str, Any] | None = None,
+    record: dict[str, Any] | None = None,
     compiled: bool = False,
     bf16: bool = False,
     cpu: bool = False,
     initial: Checkpoint | None = None,
-    better: Checkpoint | None = None,
+    teacher: Checkpoint | None = None,
     weaker: Checkpoint | None = None,
-    towards: Checkpoint | None = None,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Train on `data` and keep a checkpoint in the folder `out`.
 
-    An unfinished run in `out` with the same configuration is taken up exactly where it stopped.
+    An unfinished run in `out` with the same configuration is continued exactly where it stopped.
     What cannot be trained is refused at once; the rest happens as the generator is advanced. The
-    checkpoint and the state are saved every `save_every` seconds, at the end, and when the
+    checkpoint and the state are saved every `SAVE_SECONDS`, at the end, and when the
     generator is closed or interrupted; any other error leaves what was last saved.
 
     Args:
         report_every: Steps between reports.
-        notes: Facts for the model card (command, hardware), stored in config.json.
+        record: Further facts on this run for config.json and the card: command, hardware, notes.
         compiled: Compile the network; needs a C++ compiler on CPU.
         bf16: Convolve in bfloat16 on a CPU too (a GPU always does): faster where it has the
             instructions. Weights, averages and loss stay in float32.
-        cpu: Keep off the GPU.
-        initial: Trained network whose weights a fresh run starts from, be it of other data; it must
-            have the shape that `config` and `data` ask for, or be narrower: see `growth`.
-        better: Trained network, of any size, to learn from in place of the data; the pictures only
-            say where. See `Teacher`.
-        weaker: The same with less training, from which `better` is led away.
-        towards: What the way from `weaker` leads to, in place of `better` itself.
+        cpu: Train on the CPU even where there is a GPU.
+        initial: Trained network whose weights a new run starts from, possibly of other data; it
+            must have the shape that `config` and `data` ask for.
+        teacher: Trained network, of any size, to learn from in place of the data; the images then
+            only give the states to learn at. See `Teacher`.
+        weaker: The same with less training, from which `teacher` is guided away.
 
     Returns:
-        A generator of Progress, on every process; only the main one writes.
+        A generator of Progress, on every process; only the main one writes. Close it where you
+        stop before its end: left to the garbage collector, it may be saved late or never.
 
     Raises:
         ValueError: The batch does not divide over the processes or exceeds the data, the loss is no
@@ -127,19 +109,19 @@ def train(
         CheckpointError: The unfinished run in `out` is of another configuration, other data or
             another teacher, or damaged; or the network is larger than a checkpoint may be.
     """
-    teacher = _teacher(better, weaker, towards, config)
-    run = _Run(data, Path(out), config, notes or {}, compiled, bf16, cpu, initial, teacher)
+    guide = Teacher.of(teacher, weaker, config)
+    run = _Run(data, Path(out), config, record or {}, compiled, bf16, cpu, initial, guide)
     run.resume()
-    return _steps(run, report_every, save_every)
+    return _steps(run, report_every)
 
 
-def _steps(run: "_Run", report_every: int, save_every: float) -> Iterator[Progress]:
+def _steps(run: "_Run", report_every: int) -> Generator[Progress, None, None]:
     """Advance `run` to its end, saving on the way."""
     last_save = time.monotonic()
     try:
         while not run.finished:
             yield run.advance(report_every)
-            if time.monotonic() - last_save > save_every:
+            if time.monotonic() - last_save > SAVE_SECONDS:
                 run.save()
                 last_save = time.monotonic()
     except (GeneratorExit, KeyboardInterrupt):
@@ -152,10 +134,11 @@ def _steps(run: "_Run", report_every: int, save_every: float) -> Iterator[Progre
 def _uninterrupted() -> Iterator[None]:
     """Hold Ctrl-C back until the block is done, so that a step is taken whole or not at all.
 
-    SIGTERM too, where a Python function handles it.
+    SIGTERM too, where a Python function handles it. An interrupt between the optimiser's update
+    and that of the average would leave the two a step apart, and the run could not resume exactly.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals reach the main thread alone
+        yield  # Python handles signals in the main thread alone
         return
     received: list[tuple[int, FrameType | None]] = []
     held: dict[int, Callable[[int, FrameType | None], Any]] = {
@@ -182,7 +165,7 @@ class _Run:
         data: Dataset,
         out: Path,
         config: TrainingConfig,
-        notes: dict[str, Any],
+        record: dict[str, Any],
         compiled: bool,
         bf16: bool,
         cpu: bool,
@@ -194,20 +177,17 @@ class _Run:
         if config.batch_size % world or config.batch_size > len(data):
             raise ValueError(
                 f"A batch of {config.batch_size} must divide over {world} processes and not "
-                f"exceed the {len(data)} pictures."
+                f"exceed the {len(data)} images."
             )
-        self.data, self.out, self.config, self.notes = data, out, config, notes
-        self.state = _State()
-        model = _initial_model(data, config)
-        if initial:
-            _take_weights(model, initial, config.seed)
-            self.state.before = dict(initial.config.training)
+        self.data, self.out, self.config, self.record = data, out, config, record
+        self.state = State(before=dict(initial.config.training) if initial else {})
         self.teacher = teacher
         if teacher:
             teacher.prepare(self.accelerator.device, compiled, bf16)
-        self.model = model.to(self.accelerator.device)
-        self.ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
+        self.model = initial_model(config, data, initial).to(self.accelerator.device)
+        ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
+        self.trained = Trained(self.model, ema, optimizer)
         prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
         self.network = torch.compile(prepared) if compiled else prepared
         self.model.bf16 = bf16
@@ -218,8 +198,17 @@ class _Run:
         return self.state.step >= self.total_steps
 
     @property
-    def _teacher_fingerprint(self) -> str | None:
-        return self.teacher.fingerprint if self.teacher else None
+    def agreement(self) -> dict[str, Any]:
+        """What two runs must have in common for one to continue the other."""
+        return {
+            "config": _plain(self.config),
+            "network": _plain(self.model.config),
+            "teacher": self.teacher.fingerprint if self.teacher else None,
+        }
+
+    def resume(self) -> None:
+        """Continue the unfinished run in `out`, if there is one."""
+        self.state = read_state(self.out, self.trained, self.agreement) or self.state
 
     def advance(self, steps: int) -> Progress:
         """Take up to `steps` optimiser steps; wait for the device once, at the end."""
@@ -242,17 +231,27 @@ class _Run:
         x0, labels, t, z = self._batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.rate(step)
-        score = from_denoiser(lambda u, s: self.network(u, s, labels), paper.PROCESS)
-        objective, process, s_d = m_dsm, paper.PROCESS, self.model.config.log_std
+        # Any process would do, whichever the network is sampled with later: the network sees only
+        # u = ln x − m(t) = ln x₀ + s z and s, in which no process is left. One is needed to turn s
+        # into t and back.
+        process = paper.PROCESS
+        score = from_denoiser(lambda u, s: self.network(u, s, labels), process)
+        objective = m_dsm
         if self.teacher:
             objective = partial(m_esm, exact=self.teacher.score(process, labels))
         loss = objective(
-            score, process=process, x0=x0, t=t, z=z, weighting="preconditioned", data_log_std=s_d
+            score,
+            process=process,
+            x0=x0,
+            t=t,
+            z=z,
+            weighting="preconditioned",
+            data_log_std=self.model.config.log_std,
         ).mean()
         self.accelerator.backward(loss)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        self.ema.update_parameters(self.model)
+        self.trained.ema.update_parameters(self.model)
         return loss.detach()
 
     def _batch(self, step: int) -> list[Tensor]:
@@ -260,55 +259,14 @@ class _Run:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         share = self.config.batch_size // world
         own = slice(rank * share, (rank + 1) * share)
-        parts = _global_batch(self.data, self.config, step)
+        parts = global_batch(self.data, self.config, step)
         return [part[own].to(self.accelerator.device) for part in parts]
-
-    def resume(self) -> None:
-        """Take up the unfinished run in `out`, if there is one."""
-        path = self.out / STATE_FILE
-        if not path.exists():
-            return
-        tensors = read_tensors(path, MAX_STATE_BYTES)
-        with safe_open(path, "pt") as file:
-            stored = json.loads((file.metadata() or {}).get("state", "{}"))
-        same_data = load_config(self.out).network == self.model.config
-        if stored.get("config") != _plain(self.config) or not same_data:
-            raise CheckpointError(
-                f"{path} belongs to a run with other settings or data; remove it, or choose "
-                "another folder."
-            )
-        if stored.get("teacher") != self._teacher_fingerprint:
-            raise CheckpointError(
-                f"{path} belongs to a run with another teacher; remove it, or choose another "
-                "folder."
-            )
-        try:
-            self._restore(stored, tensors)
-        except (KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path} is damaged; remove it to start afresh.") from error
-
-    def _restore(self, stored: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        curve = [(images, loss) for images, loss in stored["curve"]]
-        self.state = _State(stored["step"], stored["seconds"], curve, stored["before"])
-        self.model.load_state_dict(_group(tensors, "model"))
-        self.ema.module.load_state_dict(_group(tensors, "ema"))
-        self.ema.n_averaged.fill_(self.state.step)
-        moments = {
-            i: {
-                "step": torch.tensor(float(self.state.step)),
-                "exp_avg": torch.empty_like(parameter).copy_(tensors[f"exp_avg.{i}"]),
-                "exp_avg_sq": torch.empty_like(parameter).copy_(tensors[f"exp_avg_sq.{i}"]),
-            }  # in the parameter's own memory format, since fused Adam walks them side by side
-            for i, parameter in enumerate(self.model.parameters())
-        }
-        settings = self.optimizer.optimizer.state_dict()
-        self.optimizer.load_state_dict(settings | {"state": moments})
 
     def save(self) -> None:
         """Write checkpoint and state; drop the state once training is finished."""
         if not self.accelerator.is_main_process or self.state.step == 0:
             return
-        averaged = cast(Denoiser, self.ema.module)
+        averaged = cast(Denoiser, self.trained.ema.module)
         if not all(p.isfinite().all() for p in averaged.parameters()):
             raise ValueError(
                 f"The weights are not finite after {self.state.step} steps; lower learning_rate."
@@ -318,7 +276,7 @@ class _Run:
         if self.finished:
             (self.out / STATE_FILE).unlink(missing_ok=True)
         else:
-            write_atomically(self.out / STATE_FILE, self._state_bytes())
+            write_state(self.out, self.state, self.trained, self.agreement)
 
     def _checkpoint_config(self) -> CheckpointConfig:
         facts = {
@@ -327,41 +285,27 @@ class _Run:
             "settings": _plain(self.config),
             "loss_curve": _thin(self.state.curve),
         }
-        if self.data.made:
-            facts["made"] = True
-        if self.teacher and self.teacher.towards:
-            facts["towards"] = True
         if self.state.before:
             facts["before"] = self.state.before
+        # A student's scores are those of its teacher, and can be trusted as far down.
+        teacher = self.teacher.teacher.config if self.teacher else None
         return CheckpointConfig(
             dataset=self.data.name,
             class_names=self.data.class_names,
             network=self.model.config,
             process=paper.PROCESS,
             start=paper.start(self.data),
-            training=self.notes | facts,
+            training=self.record | facts,
             positive_map=self.data.positive_map,
-            min_noise_level=self.teacher.better.config.min_noise_level
-            if self.teacher
-            else DEFAULT_MIN_NOISE_LEVEL,
+            min_noise_level=teacher.min_noise_level if teacher else DEFAULT_MIN_NOISE_LEVEL,
         )
-
-    def _state_bytes(self) -> bytes:
-        tensors = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"ema.{k}": v for k, v in self.ema.module.state_dict().items()}
-        for i, moments in self.optimizer.optimizer.state_dict()["state"].items():
-            tensors |= {f"{name}.{i}": moments[name] for name in ("exp_avg", "exp_avg_sq")}
-        state = dataclasses.asdict(self.state)
-        state |= {"config": _plain(self.config), "teacher": self._teacher_fingerprint}
-        plain = {k: v.detach().contiguous().cpu().clone() for k, v in tensors.items()}
-        return save(plain, {"state": json.dumps(state)})
 
 
 def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
     """The update of an exponential average of weights, for torch's `AveragedModel`.
 
-    Of n steps it remembers about n/10 at first, and 1/(1 − `decay`) at most, so that a short run
-    forgets its start as well as a long one does.
+    Of n steps it averages over about the last n/10 at first, and over 1/(1 − `decay`) at most, so
+    that a short run forgets its start as well as a long one does.
     """
 
     @torch.no_grad()
@@ -372,65 +316,9 @@ def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]
     return update
 
 
-def _teacher(
-    better: Checkpoint | None,
-    weaker: Checkpoint | None,
-    towards: Checkpoint | None,
-    config: TrainingConfig,
-) -> Teacher | None:
-    if better is weaker is towards is None and config.guidance == config.fine_guidance == 1:
-        return None
-    if better is None or weaker is None or config.guidance == 1:
-        raise ValueError(
-            "A teacher is a trained network, a weaker version of it, and a guidance other than 1: "
-            "give all three or none."
-        )
-    return Teacher(
-        better,
-        weaker,
-        config.guidance,
-        config.guidance_below,
-        config.fine_guidance,
-        config.fine_guidance_below,
-        towards,
-    )
-
-
-def _initial_model(data: Dataset, config: TrainingConfig) -> Denoiser:
-    """The network as its seed makes it, with the data's averages, channels last."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = Denoiser(config.network(data))
-    model.class_averages.copy_(data.class_averages())
-    for buffer, moment in zip((model.log_means, model.log_stds), data.log_moments(), strict=True):
-        buffer.copy_(moment)
-    return model.to(memory_format=torch.channels_last)
-
-
-@torch.no_grad()
-def _take_weights(model: Denoiser, initial: Checkpoint, seed: int) -> None:
-    """Copy trained weights; what a network knows of its data's law stays that of the new data."""
-    config, other = model.config, initial.model.config
-    law = {name: getattr(config, name) for name in ("log_mean", "log_std", "dropout")}
-    if dataclasses.replace(other, **law, width=max(other.width, config.width)) != config:
-        raise ValueError(
-            f"The network to start from has another shape, {other}, than this run asks for, "
-            f"{config}; choose its multipliers, and its width or a larger one."
-        )
-    if other.width < config.width:
-        widen(initial.model.unet, model.unet, torch.Generator().manual_seed(seed))
-    else:
-        for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
-            own.copy_(trained)
-
-
-def _plain(config: TrainingConfig) -> dict[str, Any]:
-    return json.loads(json.dumps(dataclasses.asdict(config)))
-
-
-def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    head = prefix + "."
-    return {k.removeprefix(head): v for k, v in tensors.items() if k.startswith(head)}
+def _plain(settings: Any) -> dict[str, Any]:
+    """A dataclass as it comes back from JSON, where tuples are lists."""
+    return json.loads(json.dumps(dataclasses.asdict(settings)))
 
 
 def _thin(curve: list[tuple[int, float]], points: int = 100) -> list[tuple[int, float]]:

@@ -1,4 +1,4 @@
-"""Model cards: front matter, facts, escapes, and results stored after the fact."""
+"""Model cards: front matter, facts, escapes, and results stored afterwards."""
 
 import json
 import re
@@ -12,11 +12,15 @@ from huggingface_hub import ModelCard
 from dale_demo.__main__ import cli
 from dale_demo.checkpoint.card import add_evaluation, model_card
 from dale_demo.checkpoint.files import CheckpointError
-from dale_demo.checkpoint.folder import load_config
+from dale_demo.checkpoint.folder import BUNDLED, load_config
 from dale_demo.checkpoint.results import quality_table
 from dale_demo.data import PositiveMap
 from dale_demo.drawing.markdown import clock, fenced, plain, text_table
-from dale_demo.evaluation.classifier import ClassifierConfig, classifier_card
+from dale_demo.evaluation.classifier import (
+    ClassifierConfig,
+    classifier_card,
+    load_classifier,
+)
 from dale_demo.hardware import hardware
 from tests.tiny_network import save_tiny, tiny_config
 
@@ -51,33 +55,60 @@ FLOOR = {
 
 
 def test_a_card_says_which_run_had_a_teacher():
-    taught = TRAINING | {"settings": {"guidance": 1.75}, "before": TRAINING}
-    first, last = model_card(tiny_config(training=taught)).split("Then, from the weights")
+    with_teacher = TRAINING | {"settings": {"guidance": 1.75}, "before": TRAINING}
+    first, last = model_card(tiny_config(training=with_teacher)).split("Then, from the weights")
     assert "M-DSM, preconditioned; 1 is no better" in first
-    assert "led away from a weaker one by\nw = 1.75" in last
-    assert "M-ESM, preconditioned; 0 is what the teacher says" in last
+    assert "guided away from a weaker one with w = 1.75\n(" in last
+    assert "M-ESM, preconditioned; 0 is the teacher's own score" in last
     assert "teacher" not in first
     assert "M-DSM, preconditioned" not in last
     assert "noise levels up to" not in last
 
     partly = TRAINING | {"settings": {"guidance": 1.75, "guidance_below": 1.0}}
-    assert "w = 1.75 at noise levels up to 1 (" in model_card(tiny_config(training=partly))
-    fine = {"guidance": 1.75, "fine_guidance": 0.5, "fine_guidance_below": 0.02}
-    finely = TRAINING | {"settings": fine}
-    assert "w = 1.75, but 0.5 up to 0.02 (" in model_card(tiny_config(training=finely))
-    three = partly | {"towards": True}
-    assert "its length, w = 1.75 at noise levels up to 1." in model_card(
-        tiny_config(training=three)
-    )
+    assert "w = 1.75 at noise levels up to 1\n(" in model_card(tiny_config(training=partly))
     back = TRAINING | {"settings": {"guidance": 0.5}}
-    assert "led back towards a weaker one by\nw = 0.5" in model_card(tiny_config(training=back))
+    assert "guided back towards a weaker one with w = 0.5" in model_card(tiny_config(training=back))
 
 
-def test_a_card_says_which_run_saw_pictures_that_a_network_made():
+def test_a_card_says_which_run_had_options_that_are_no_more():
+    card = model_card(tiny_config(training=TRAINING))
+    assert "later versions lack" not in card
+    partly = TRAINING | {"settings": {"guidance": 1.75, "guidance_below": 1.0}}
+    three = model_card(tiny_config(training=partly | {"towards": True, "code": "c782210"}))
+    assert "code of commit c782210, which had options that later versions lack" in three
+    assert "w − 1 times the difference" in three
+    assert "w = 1.75 at noise levels up to 1. It takes three" in three
+    for record in (
+        {"settings": {"guidance": 1.75, "fine_guidance": 0.5, "fine_guidance_below": 0.02}},
+        {"made": True},
+        {"towards": True},
+    ):
+        earlier = model_card(tiny_config(training=TRAINING | record))
+        assert "earlier code, which had options that later versions lack" in earlier
+    neutral = {"settings": {"fine_guidance": 1.0, "fine_guidance_below": 0.0}}
+    assert model_card(tiny_config(training=TRAINING | neutral)) == card
+
+
+def test_a_card_says_which_run_saw_sampled_images():
     made = TRAINING | {"made": True, "before": TRAINING}
     first, last = model_card(tiny_config(training=made)).split("Then, from the weights")
-    assert "a network made them" in last
-    assert "a network made them" not in first
+    assert "sampled from a network" in last
+    assert "sampled from a network" not in first
+
+
+def test_notes_stand_with_what_they_are_about():
+    before = TRAINING | {"notes": "The **first** run."}
+    training = TRAINING | {"notes": "The second run.", "before": before}
+    metrics = {"evaluations": [RECORD], "notes": "About the results."}
+    card = model_card(tiny_config(training=training, metrics=metrics))
+    places = [
+        card.index(text)
+        for text in (
+            *("The **first** run.", "Then, from the weights", "The second run."),
+            *("## Measured quality", "About the results.", "## Limits"),
+        )
+    ]
+    assert places == sorted(places)
 
 
 def blocks(card: str, language: str) -> list[str]:
@@ -189,30 +220,30 @@ def test_a_result_is_stored_without_touching_the_weights(tmp_path):
     assert (folder / "model.safetensors").read_bytes() == weights
 
 
-def test_the_floors_of_classes_in_turn_and_as_they_come_stand_side_by_side(tmp_path):
+def test_the_floors_of_classes_in_turn_and_at_random_stand_side_by_side(tmp_path):
     folder, mixed = save_tiny(tmp_path), FLOOR | {"conditional": False}
     for floor in (FLOOR, mixed, FLOOR):
         add_evaluation(folder, RECORD, floor)
     assert load_config(folder).metrics["floors"] == [mixed, FLOOR]
     card = (folder / "README.md").read_text()
-    assert card.count("| real pictures, the floor |") == 1
-    assert card.count("| real pictures, classes as they come |") == 1
+    assert card.count("| real images, the floor |") == 1
+    assert card.count("| real images, drawn at random |") == 1
     earlier = {key: value for key, value in FLOOR.items() if key != "conditional"}
-    assert "| real pictures, classes as they come |" in quality_table([], {"floors": [earlier]})
+    assert "| real images, drawn at random |" in quality_table([], {"floors": [earlier]})
 
 
-def test_results_of_walks_that_ended_elsewhere_are_dropped(tmp_path):
+def test_results_of_runs_that_ended_elsewhere_are_dropped(tmp_path):
     folder = save_tiny(tmp_path)
     other = RECORD | {"settings": RECORD["settings"] | {"steps": 10}}
     add_evaluation(folder, RECORD, FLOOR, 0.005)
     add_evaluation(folder, other, FLOOR, 0.005)
     assert load_config(folder).metrics["evaluations"] == [RECORD, other]
-    assert "| Last noise level of a walk | 0.005 |" in (folder / "README.md").read_text()
+    assert "| Minimum noise level | 0.005 |" in (folder / "README.md").read_text()
     add_evaluation(folder, other, FLOOR, 0.02)
     config = load_config(folder)
     assert config.min_noise_level == 0.02
     assert config.metrics == {"evaluations": [other], "floors": [FLOOR]}
-    assert "| Last noise level of a walk | 0.02 |" in (folder / "README.md").read_text()
+    assert "| Minimum noise level | 0.02 |" in (folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("metrics", [{"evaluations": 3}, {"evaluations": [{}]}])
@@ -222,6 +253,23 @@ def test_foreign_metrics_are_refused(tmp_path, metrics):
     (folder / "config.json").write_text(json.dumps(raw | {"metrics": metrics}))
     with pytest.raises(CheckpointError, match="not this program's"):
         add_evaluation(folder, RECORD)
+
+
+def head_and_body(card: str) -> tuple[dict[str, object], str]:
+    return ModelCard(card).data.to_dict(), card.split("\n---\n", 1)[1]
+
+
+BUNDLED_NETWORKS = [file.parent for file in BUNDLED.glob("**/config.json")]
+
+
+@pytest.mark.parametrize("folder", BUNDLED_NETWORKS, ids=lambda folder: folder.name)
+def test_bundled_cards_are_what_their_config_says(folder):
+    """If not: write README.md anew from config.json by `model_card` or `classifier_card`."""
+    if folder.parent.name == "classifiers":
+        card = classifier_card(load_classifier(folder).config)
+    else:
+        card = model_card(load_config(folder))
+    assert head_and_body((folder / "README.md").read_text()) == head_and_body(card)
 
 
 def test_classifier_card():

@@ -1,4 +1,4 @@
-"""Checkpoints: what is saved comes back bit for bit, and what is damaged gives one clear error."""
+"""Checkpoints: a round trip is bit for bit, and damage gives one clear error."""
 
 import dataclasses
 import json
@@ -81,7 +81,7 @@ def test_the_map_is_kept_and_an_old_config_means_the_papers(folder, config):
     assert CheckpointConfig.from_json(other.to_json()) == other != config
 
 
-def test_the_last_level_is_kept_and_an_old_config_means_the_usual(folder, config):
+def test_the_minimum_noise_level_is_kept_and_an_old_config_means_the_usual(folder, config):
     path = folder / "config.json"
     raw = json.loads(path.read_text())
     assert raw.pop("min_noise_level") == 0.005
@@ -91,8 +91,16 @@ def test_the_last_level_is_kept_and_an_old_config_means_the_usual(folder, config
     assert CheckpointConfig.from_json(other.to_json()) == other != config
 
 
+def test_the_former_name_of_the_minimum_noise_level_is_read(folder):
+    path = folder / "config.json"
+    raw = json.loads(path.read_text())
+    raw["last_level"] = raw.pop("min_noise_level") + 0.01
+    path.write_text(json.dumps(raw))
+    assert load_config(folder).min_noise_level == 0.015
+
+
 @pytest.mark.parametrize("level", [0, 0.001, 2, math.nan, "0.02", None])
-def test_a_last_level_out_of_range_is_one_clear_error(folder, level):
+def test_a_minimum_noise_level_out_of_range_is_one_clear_error(folder, level):
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"min_noise_level": level}))
     with pytest.raises(CheckpointError, match=r"config\.json is wrong"):
@@ -163,7 +171,7 @@ BAD_WEIGHTS = {
     "NaN": (weights(lambda w: w[BIAS].fill_(torch.nan)), "NaN or infinite"),
     "infinite": (weights(lambda w: w[BIAS].fill_(torch.inf)), "NaN or infinite"),
     "wrong dtype": (weights(lambda w: w.update({BIAS: w[BIAS].long()})), "dtype torch.int64"),
-    "unknown dtype": (content(SIX_BITS), "numbers of another kind, 'F6_E2M3'"),
+    "unknown dtype": (content(SIX_BITS), "numbers of an unknown type, 'F6_E2M3'"),
     "pickle": (content(pickle.dumps(Exploit())), "not a safetensors file"),
     "huge header": (content(struct.pack("<Q", 2**62) + b"{}"), "not a safetensors file"),
     "empty": (content(b""), "not a safetensors file"),
@@ -294,7 +302,7 @@ def test_a_wide_network_would_have_needed_that_memory(tiny_config):
 
 
 @pytest.mark.parametrize(
-    ("settings", "taught"),
+    ("settings", "teacher"),
     [
         ({"guidance": 2.0}, True),
         ({"guidance": 1.0}, False),
@@ -302,7 +310,9 @@ def test_a_wide_network_would_have_needed_that_memory(tiny_config):
         ("odd", False),
     ],
 )
-def test_a_configuration_says_whether_its_network_had_a_teacher(config, settings, taught):
+def test_a_configuration_says_whether_its_network_had_a_teacher(config, settings, teacher):
     last = {"settings": settings}
-    assert dataclasses.replace(config, training=last).taught == taught
-    assert not dataclasses.replace(config, training={"before": last}).taught, "not the last run"
+    assert dataclasses.replace(config, training=last).had_teacher == teacher
+    assert not dataclasses.replace(config, training={"before": last}).had_teacher, (
+        "not the last run"
+    )

@@ -1,5 +1,6 @@
-"""The command line, in process and once as a real one."""
+"""The command line, in this process and in real ones."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from PIL import Image, ImageSequence
 
 from dale_demo.__main__ import cli, main
 from dale_demo.checkpoint.folder import load_config
+from dale_demo.cli.train import train as train_command
 from dale_demo.data import Dataset, PositiveMap
 from dale_demo.evaluation import classifier as classifiers
-from dale_demo.training.run import STATE_FILE
+from dale_demo.training.config import TrainingConfig
+from dale_demo.training.state import STATE_FILE
 from tests.tiny_network import save_tiny
 
 
@@ -54,7 +57,7 @@ def refused(monkeypatch, capsys):
     return run
 
 
-def test_npz_of_grey_pictures(network, tmp_path):
+def test_npz_of_grey_images(network, tmp_path):
     out = sample(network, tmp_path / "a.npz", "--labels", "2,0", "--num-images", 5)
     with np.load(out) as data:
         assert (data["images"].dtype, data["images"].shape) == (np.uint8, (5, 8, 8))
@@ -62,7 +65,7 @@ def test_npz_of_grey_pictures(network, tmp_path):
         assert data["labels"].tolist() == [2, 0, 2, 0, 2]
 
 
-def test_npz_of_unconditional_colour_pictures(tmp_path):
+def test_npz_of_unconditional_colour_images(tmp_path):
     network = save_tiny(tmp_path / "colour", channels=3)
     with np.load(sample(network, tmp_path / "a.npz", "--num-images", 2)) as data:
         assert data["images"].shape == (2, 8, 8, 3)
@@ -70,7 +73,7 @@ def test_npz_of_unconditional_colour_pictures(tmp_path):
 
 
 @pytest.mark.parametrize("sampler", ["bridge", "unconstrained"])
-def test_pictures_do_not_depend_on_the_batch_size(network, tmp_path, sampler):
+def test_images_do_not_depend_on_the_batch_size(network, tmp_path, sampler):
     images = []
     for size in (1, 4, 100):
         options = ("--sampler", sampler, "--labels", "0,1", "--num-images", 6, "--batch-size", size)
@@ -84,9 +87,9 @@ def test_pictures_do_not_depend_on_the_batch_size(network, tmp_path, sampler):
 def test_png_is_the_grid_of_the_arrays(network, tmp_path):
     with np.load(sample(network, tmp_path / "a.npz", "--num-images", 4)) as data:
         first = data["images"][0]
-    with Image.open(sample(network, tmp_path / "a.png", "--num-images", 4)) as picture:
-        assert (picture.format, picture.size) == ("PNG", (22, 22))
-        np.testing.assert_array_equal(np.asarray(picture)[2:10, 2:10], first)
+    with Image.open(sample(network, tmp_path / "a.png", "--num-images", 4)) as image:
+        assert (image.format, image.size) == ("PNG", (22, 22))
+        np.testing.assert_array_equal(np.asarray(image)[2:10, 2:10], first)
 
 
 @pytest.mark.parametrize(("ending", "sampler"), [("webp", "bridge"), ("gif", "unconstrained")])
@@ -167,17 +170,17 @@ def test_mistakes_before_any_command(refused):
 
 
 def write_folder_set(root: Path) -> str:
-    """40 pictures of 8×8 in two classes, dark and bright, as a folder data set."""
+    """40 images of 8×8 in two classes, dark and bright, as a folder data set."""
     values = np.random.default_rng(0).integers(0, 60, (40, 8, 8)).astype(np.uint8)
-    for i, picture in enumerate(values):
+    for i, image in enumerate(values):
         folder = root / ("dark", "bright")[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture + np.uint8(180 * (i % 2))).save(folder / f"{i}.png")
+        Image.fromarray(image + np.uint8(180 * (i % 2))).save(folder / f"{i}.png")
     return f"folder:{root}"
 
 
-def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
-    dataset, network, judge = write_folder_set(tmp_path / "set"), tmp_path / "net", tmp_path / "cnn"
+def test_train_sample_and_evaluate_on_own_images(tmp_path):
+    dataset, network, place = write_folder_set(tmp_path / "set"), tmp_path / "net", tmp_path / "cnn"
     train = ("train", "--dataset", dataset, "--out", network, "--device", "cpu")
     invoke(*train, "--images", 64, "--batch-size", 16, "--width", 16, "--multipliers", "1")
     config = load_config(network)
@@ -185,11 +188,11 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     assert config.training["images"] == 64
     assert "cores used" in config.training["hardware"]
     assert "Test accuracy" in invoke(
-        *("train-classifier", "--dataset", dataset, "--out", judge, "--device", "cpu")
+        *("train-classifier", "--dataset", dataset, "--out", place, "--device", "cpu")
     )
     result, kept = tmp_path / "result.json", tmp_path / "kept"
     evaluate = (
-        *("evaluate", "--checkpoint", network, "--classifier", judge, "--num-images", 10),
+        *("evaluate", "--checkpoint", network, "--classifier", place, "--num-images", 10),
         *("--sampler", "multistep,bridge", "--json", result, "--update-card", "--keep", kept),
     )
     printed = invoke(*evaluate, "--steps", 4)
@@ -202,7 +205,7 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     assert metrics == {"evaluations": report["evaluations"], "floors": report["floors"]}
     card = (network / "README.md").read_text()
     assert printed[printed.index("| Sampler") :].strip() in card
-    assert "| real pictures, the floor |" in card
+    assert "| real images, the floor |" in card
     near = report["evaluations"][0]["nearest_training"]
     assert f"| {near['median']:.2f} ({near['lowest_percent']:.2f}) |" in card
     rows = printed[printed.index("| Sampler") :].strip().splitlines()
@@ -215,60 +218,46 @@ def test_train_sample_and_evaluate_on_own_pictures(tmp_path):
     assert [r["settings"]["steps"] for r in again] == [4, 4, 5, 5]
 
 
-def test_a_network_is_taught_by_two_others(tmp_path, refused):
-    dataset, better, weaker, out = (tmp_path / name for name in ("set", "better", "weaker", "out"))
+def test_a_network_learns_from_two_others(tmp_path, refused):
+    dataset, teacher, weaker, out = (tmp_path / name for name in ("set", "good", "weak", "out"))
     train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
     train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
-    for folder, seed in ((better, 0), (weaker, 1)):
+    for folder, seed in ((teacher, 0), (weaker, 1)):
         invoke(*train, "--out", folder, "--seed", seed)
-    taught = (*train, "--from", better, "--weaker", weaker)
-    for folder in (better, weaker):
-        assert "which teaches" in refused(*taught, "--guidance", 2, "--out", folder)
+    guided = (*train, "--from", teacher, "--weaker", weaker)
+    for folder in (teacher, weaker):
+        assert "learns from" in refused(*guided, "--guidance", 2, "--out", folder)
         assert load_config(folder).training["settings"]["guidance"] == 1
     assert "all three or none" in refused(*train, "--guidance", 2, "--out", out)
-    invoke(*taught, "--guidance", 2, "--out", out)
-    assert load_config(out).training["settings"]["guidance"] == 2
+    invoke(*guided, "--guidance", 2, "--out", out)
+    training = load_config(out).training
+    assert training["settings"]["guidance"] == 2
+    assert training["before"] == load_config(teacher).training
 
-    apart = (*train, "--teacher", better, "--weaker", weaker, "--guidance", 2)
-    assert "which teaches" in refused(*apart, "--out", better)
-    fine = ("--guidance-below", 1, "--fine-guidance", 0.5, "--fine-guidance-below")
-    assert "fine_guidance_below" in refused(*apart, *fine, 1, "--out", tmp_path / "fresh")
-    assert "holds nowhere" in refused(*apart, *fine, 0, "--out", tmp_path / "fresh")
-    invoke(*apart, *fine, 0.02, "--out", tmp_path / "fresh")
+    apart = (*train, "--teacher", teacher, "--weaker", weaker, "--guidance", 2)
+    assert "learns from" in refused(*apart, "--out", teacher)
+    invoke(*apart, "--guidance-below", 1, "--out", tmp_path / "fresh")
     training = load_config(tmp_path / "fresh").training
     assert training["settings"]["guidance_below"] == 1
-    assert training["settings"]["fine_guidance"] == 0.5
-    assert training["settings"]["fine_guidance_below"] == 0.02
-    assert not {"before", "towards"} & training.keys()
+    assert "before" not in training
 
 
-def test_a_network_is_led_from_its_own_pictures_towards_real_ones(tmp_path, refused):
-    names = ("set", "base", "own", "real", "out")
-    dataset, base, own, real, out = (tmp_path / name for name in names)
-    train = ("train", "--dataset", write_folder_set(dataset), "--device", "cpu", "--width", 16)
-    train += ("--images", 32, "--batch-size", 16, "--multipliers", "1")
-    invoke(*train, "--out", base)
-    made = sample(base, tmp_path / "own.npz", "--labels", "0,1", "--num-images", 30)
-    on = (*train, "--from", base)
-    invoke(*on, "--pictures", made, "--out", own)
-    invoke(*on, "--out", real)
-    configs = [load_config(folder) for folder in (own, real)]
-    assert configs[0].class_names == configs[1].class_names
-    assert configs[0].start != configs[1].start, "it saw other pictures"
-    assert [config.training.get("made") for config in configs] == [True, None]
-    assert "a network made them" in (own / "README.md").read_text()
+def test_a_wider_network_cannot_start_from_a_narrower_one(tmp_path, refused):
+    train = ("train", "--dataset", write_folder_set(tmp_path / "set"), "--device", "cpu")
+    train += ("--images", 16, "--batch-size", 16, "--multipliers", "1")
+    invoke(*train, "--width", 16, "--out", tmp_path / "narrow")
+    wide = (*train, "--width", 32, "--from", tmp_path / "narrow", "--out", tmp_path / "wide")
+    assert "has another shape" in refused(*wide)
+    assert not (tmp_path / "wide").exists()
 
-    taught = (*on, "--weaker", own, "--towards", real, "--guidance", 1.5)
-    for folder in (own, real):
-        assert "which teaches" in refused(*taught, "--out", folder)
-    alone = (*on, "--towards", real, "--guidance", 1.5)
-    assert "and a guidance other than 1" in refused(*alone, "--out", out)
-    invoke(*taught, "--out", out)
-    assert load_config(out).training["towards"] is True
-    assert "three calls a step" in (out / "README.md").read_text()
 
-    made.write_bytes(made.read_bytes()[:-40])
-    assert "holds no sampled pictures" in refused(*on, "--pictures", made, "--out", out)
+def test_the_defaults_of_training_are_those_of_the_library():
+    defaults = {parameter.name: parameter.default for parameter in train_command.params}
+    for name, value in dataclasses.asdict(TrainingConfig()).items():
+        if name in defaults:
+            shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+            assert defaults[name] == shown, name
+    assert {"images", "width", "guidance_below"} < defaults.keys()
 
 
 def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
@@ -281,38 +270,38 @@ def test_a_network_of_raw_pixels_is_trained_under_another_map(tmp_path):
 
 
 @pytest.fixture
-def judge(tmp_path) -> Path:
+def classifier(tmp_path) -> Path:
     """The folder of a classifier that has learned nothing."""
     data = Dataset("tiny", torch.zeros(1, 1, 8, 8), torch.zeros(1), ("a", "b", "c"))
-    classifier = classifiers.new_classifier(data).eval()
-    classifiers.save_classifier(tmp_path / "judge", classifier, classifier.config)
-    return tmp_path / "judge"
+    model = classifiers.new_classifier(data).eval()
+    classifiers.save_classifier(tmp_path / "classifier", model, model.config)
+    return tmp_path / "classifier"
 
 
-def test_evaluate_without_the_data_measures_recognition(network, judge, tmp_path):
+def test_evaluate_without_the_data_measures_recognition(network, classifier, tmp_path):
     result = tmp_path / "result.json"
     printed = invoke(
-        *("evaluate", "--checkpoint", network, "--classifier", judge),
+        *("evaluate", "--checkpoint", network, "--classifier", classifier),
         *("--num-images", 4, "--steps", 2, "--json", result),
     )
-    assert "No distances to real pictures: Unknown data set 'tiny'" in printed
+    assert "No distances to real images: Unknown data set 'tiny'" in printed
     report = json.loads(result.read_text())
     assert report["floors"] == []
     assert report["evaluations"][0]["class_accuracy"]["count"] == 4
     assert "frechet" not in report["evaluations"][0]
 
 
-def test_evaluate_sets_where_the_walks_of_a_network_end(judge, tmp_path, refused):
+def test_evaluate_sets_where_the_runs_of_a_network_end(classifier, tmp_path, refused):
     network = save_tiny(tmp_path / "net")
     evaluate = (
-        *("evaluate", "--checkpoint", network, "--classifier", judge),
+        *("evaluate", "--checkpoint", network, "--classifier", classifier),
         *("--num-images", 4, "--steps", 2, "--json", tmp_path / "result.json"),
     )
     invoke(*evaluate, "--last-level", 0.02)
     assert load_config(network).min_noise_level == 0.005, "only for this once"
     assert "end at noise level 0.02, not at 0.005" in refused(*evaluate)
     (tmp_path / "result.json").unlink()
-    invoke(*evaluate, "--last-level", 0.02, "--update-card")
+    invoke(*evaluate, "--min-noise-level", 0.02, "--update-card")
     assert load_config(network).min_noise_level == 0.02
     invoke(*evaluate)
     assert json.loads((tmp_path / "result.json").read_text())["min_noise_level"] == 0.02
@@ -341,27 +330,32 @@ def test_help_is_quick():
 
 @pytest.fixture
 def progress_bars(monkeypatch):
-    """Processes draw them, whatever the shell says from which the tests were started."""
+    """Have processes draw them, whatever the environment in which the tests were started."""
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
 
 
 @pytest.mark.usefixtures("progress_bars")
-def test_as_a_real_process(network, tmp_path):
-    command = [sys.executable, "-m", "dale_demo", "sample", "--checkpoint", str(network)]
-    good = subprocess.run(
-        [*command, "--steps", "2", "--out", str(tmp_path / "a.npz")], capture_output=True, text=True
-    )
-    assert good.returncode == 0
-    assert good.stdout == ""
-    assert "2/2" in good.stderr, "a progress bar on standard error"
-    bad = subprocess.run([*command, "--steps", "x"], capture_output=True, text=True)
+def test_progress_goes_to_standard_error(network, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "a.npz"
+    command = ("sample", "--checkpoint", str(network), "--steps", "2", "--out", str(out))
+    monkeypatch.setattr(sys, "argv", ["dale_demo", *command])
+    main()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "2/2" in printed.err, "a progress bar"
+    assert out.exists()
+
+
+def test_a_mistake_in_a_real_process():
+    command = [sys.executable, "-m", "dale_demo", "sample", "--steps", "x"]
+    bad = subprocess.run(command, capture_output=True, text=True)
     assert (bad.returncode, bad.stdout) == (2, "")
     assert bad.stderr == "error: Invalid value for '--steps': 'x' is not a valid integer.\n"
 
 
 @pytest.mark.usefixtures("progress_bars")
-def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
-    """As schedulers and containers do it."""
+def test_a_training_run_that_is_stopped_from_outside_is_kept(tmp_path):
+    """By SIGTERM, as schedulers and containers do it, in a real process."""
     network = tmp_path / "net"
     training = subprocess.Popen(
         [
@@ -369,6 +363,7 @@ def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
             *("--dataset", write_folder_set(tmp_path / "set"), "--out", str(network)),
             *("--images", "1000000", "--batch-size", "16", "--width", "16", "--multipliers", "1"),
         ],
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
     with training:
@@ -378,8 +373,9 @@ def test_a_training_that_is_stopped_from_outside_is_kept(tmp_path):
             shown += training.stderr.read1()
             assert training.poll() is None, shown
         training.terminate()
-        _, rest = training.communicate(timeout=60)
-    assert training.returncode == 2
+        printed, rest = training.communicate(timeout=60)
+    assert (training.returncode, printed) == (2, b"")
     assert b"Interrupted; a training run is continued by the same command." in rest
+    assert b"Exception ignored" not in rest
     assert (network / STATE_FILE).exists()
     assert load_config(network).training["images"] > 0

@@ -1,4 +1,4 @@
-"""Training: it learns, it resumes exactly, it survives interruption, it splits over processes."""
+"""Training: the loss falls, runs resume exactly, survive interruption, and split over processes."""
 
 import dataclasses
 import json
@@ -13,14 +13,20 @@ from torch.testing import assert_close
 from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import load_checkpoint, read_tensors
 from dale_demo.data import Dataset
+from dale_demo.network import MAX_NOISE_LEVEL
 from dale_demo.process import LogNormal
 from dale_demo.training import run as training
 from dale_demo.training.config import TrainingConfig
-from dale_demo.training.run import STATE_FILE, train
+from dale_demo.training.run import train
+from dale_demo.training.state import STATE_FILE
 
 CONFIG = TrainingConfig(
     images=16 * 10, batch_size=16, warmup=32, ema=0.9, width=16, multipliers=(1, 2), seed=4
 )
+
+
+STILL = 1e-9
+"""A learning rate at which nothing moves."""
 
 
 def run(data, out, config=CONFIG, reports=None, report_every=1, **options):
@@ -38,33 +44,49 @@ def weights(folder):
     return load_file(folder / "model.safetensors")
 
 
-def test_a_short_run_lowers_the_loss(pictures, tmp_path):
-    config = dataclasses.replace(CONFIG, images=32 * 50, batch_size=32, learning_rate=1e-2)
-    losses = run(pictures, tmp_path / "net", config, report_every=10)
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """A folder for networks that several tests learn from."""
+    return tmp_path_factory.mktemp("networks")
+
+
+def trained(folder, halves, steps, multipliers=(1,)):
+    """A network after `steps` steps, trained only once."""
+    if not folder.exists():
+        images, rate = CONFIG.batch_size * steps, 1e-2
+        config = dataclasses.replace(CONFIG, images=images, learning_rate=rate)
+        run(halves, folder, dataclasses.replace(config, multipliers=multipliers))
+    return load_checkpoint(folder)
+
+
+def test_a_short_run_lowers_the_loss(halves, tmp_path):
+    small = dataclasses.replace(CONFIG, multipliers=(1,), batch_size=32)
+    config = dataclasses.replace(small, images=32 * 40, learning_rate=1e-2)
+    losses = run(halves, tmp_path / "net", config, report_every=10)
     assert losses[-1] < 0.75 * losses[0]
-    still = dataclasses.replace(config, learning_rate=1e-9)
-    losses = run(pictures, tmp_path / "still", still, report_every=10)
+    still = dataclasses.replace(config, images=32 * 20, learning_rate=STILL)
+    losses = run(halves, tmp_path / "still", still, report_every=10)
     assert losses[-1] > 0.9 * losses[0]
 
     loaded = load_checkpoint(tmp_path / "net")
     assert loaded.config.class_names == ("left", "right")
-    assert loaded.config.data_distribution == pictures.fit_log_normal()
-    assert loaded.config.training["images"] == 32 * 50
-    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 50
-    assert torch.equal(loaded.model.class_averages, pictures.class_averages())
-    means, stds = pictures.log_moments()
+    assert loaded.config.data_distribution == halves.fit_log_normal()
+    assert loaded.config.training["images"] == 32 * 40
+    assert [point[0] for point in loaded.config.training["loss_curve"]][-1] == 32 * 40
+    assert torch.equal(loaded.model.class_averages, halves.class_averages())
+    means, stds = halves.log_moments()
     assert torch.equal(loaded.model.log_means, means)
     assert torch.equal(loaded.model.log_stds, stds)
-    start = LogNormal.terminal(loaded.config.process, pictures.fit_log_normal())
+    start = LogNormal.terminal(loaded.config.process, halves.fit_log_normal())
     assert loaded.config.start == start
     assert not (tmp_path / "net" / STATE_FILE).exists()
 
 
-def test_resumed_equals_uninterrupted_bit_for_bit(pictures, tmp_path):
+def test_resumed_equals_uninterrupted_bit_for_bit(halves, tmp_path):
     """Raw weights, average and Adam's moments after 6 steps; then the checkpoint at the end."""
-    run(pictures, tmp_path / "one", reports=6)
-    run(pictures, tmp_path / "two", reports=2)
-    run(pictures, tmp_path / "two", reports=2, report_every=2)
+    run(halves, tmp_path / "one", reports=6)
+    run(halves, tmp_path / "two", reports=2)
+    run(halves, tmp_path / "two", reports=2, report_every=2)
     one, two = (read_tensors(tmp_path / name / STATE_FILE) for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert any(
@@ -73,22 +95,21 @@ def test_resumed_equals_uninterrupted_bit_for_bit(pictures, tmp_path):
     for key in one:
         assert torch.equal(one[key], two[key]), key
 
-    run(pictures, tmp_path / "whole")
-    run(pictures, tmp_path / "two")
-    run(pictures, tmp_path / "other", dataclasses.replace(CONFIG, seed=5))
+    run(halves, tmp_path / "whole")
+    run(halves, tmp_path / "two")
+    run(halves, tmp_path / "other", dataclasses.replace(CONFIG, seed=5))
     paths = [tmp_path / name / "model.safetensors" for name in ("whole", "two", "other")]
     whole, resumed, other = (path.read_bytes() for path in paths)
     assert resumed == whole
     assert other != whole
 
 
-def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
-    """Of other data even, whose law and averages it does not take over."""
-    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
-    first = load_checkpoint(tmp_path / "first")
-    still = dataclasses.replace(CONFIG, learning_rate=1e-9)
-    fresh = run(pictures, tmp_path / "fresh", still)
-    warm = run(pictures, tmp_path / "warm", still, initial=first)
+def test_a_run_can_start_from_trained_weights(halves, tmp_path, networks):
+    """Of other data even, whose distribution and averages it does not take over."""
+    first = trained(networks / "teacher", halves, 60)
+    still = dataclasses.replace(CONFIG, multipliers=(1,), learning_rate=STILL)
+    fresh = run(halves, tmp_path / "fresh", still)
+    warm = run(halves, tmp_path / "warm", still, initial=first)
     assert sum(warm) < 0.9 * sum(fresh)
     config = load_checkpoint(tmp_path / "warm").config
     record = config.training
@@ -97,7 +118,7 @@ def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
     assert config.runs == [first.config.training, record]
     assert first.config.runs == [first.config.training]
 
-    other = dataclasses.replace(pictures, images=255 - pictures.images)
+    other = dataclasses.replace(halves, images=255 - halves.images)
     run(other, tmp_path / "other", still, initial=first)
     moved = load_checkpoint(tmp_path / "other")
     assert (
@@ -108,135 +129,143 @@ def test_a_run_can_start_from_trained_weights(pictures, tmp_path):
         assert_close(parameter, first.model.get_parameter(name), rtol=0, atol=1e-6)
 
 
-def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(pictures, tmp_path):
+def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(halves, tmp_path):
     for name in ("one", "two"):
-        run(pictures, tmp_path / name)
+        run(halves, tmp_path / name)
     first = load_checkpoint(tmp_path / "one")
     again = dataclasses.replace(CONFIG, images=16 * 6)
-    run(pictures, tmp_path / "one", again, initial=first)
-    run(pictures, tmp_path / "two", again, reports=2, initial=first)
+    run(halves, tmp_path / "one", again, initial=first)
+    run(halves, tmp_path / "two", again, reports=2, initial=first)
     unfinished = load_checkpoint(tmp_path / "two")
-    run(pictures, tmp_path / "two", again, initial=unfinished)
+    run(halves, tmp_path / "two", again, initial=unfinished)
     assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
     assert load_checkpoint(tmp_path / "two").config.training["before"] == first.config.training
 
 
 @pytest.fixture
-def taught(pictures, tmp_path):
-    """Options of a run that learns from a network of 60 steps, led away from one of 20."""
-    for name, steps in (("weaker", 20), ("better", 60)):
-        longer = dataclasses.replace(CONFIG, images=16 * steps, learning_rate=1e-2)
-        run(pictures, tmp_path / name, longer)
-    config = dataclasses.replace(CONFIG, images=16 * 60, guidance=2.0, learning_rate=1e-3)
-    networks = {
-        name: load_checkpoint(tmp_path / folder)
-        for name, folder in (("initial", "better"), ("better", "better"), ("weaker", "weaker"))
+def teaching(halves, networks):
+    """Options of a run that learns from a network of 60 steps, guided away from one of 20."""
+    teacher = trained(networks / "teacher", halves, 60)
+    early = dataclasses.replace(teacher.config, min_noise_level=0.02)
+    config = dataclasses.replace(
+        CONFIG, multipliers=(1,), images=16 * 40, guidance=2.0, learning_rate=1e-3
+    )
+    return {
+        "config": config,
+        "initial": teacher,
+        "teacher": dataclasses.replace(teacher, config=early),
+        "weaker": trained(networks / "weaker", halves, 20),
     }
-    early = dataclasses.replace(networks["better"].config, min_noise_level=0.02)
-    networks["better"] = dataclasses.replace(networks["better"], config=early)
-    return {"config": config, **networks}
 
 
-def test_a_network_learns_what_its_teacher_says(pictures, tmp_path, taught):
+def test_a_network_learns_its_teachers_scores(halves, tmp_path, teaching):
     """Its loss falls below that of one which stays; without guidance there is nothing to learn."""
-    taught |= {"config": dataclasses.replace(taught["config"], images=16 * 400)}
-    losses = run(pictures, tmp_path / "student", **taught, report_every=10)
-    still = taught | {"config": dataclasses.replace(taught["config"], learning_rate=1e-9)}
-    unmoved = run(pictures, tmp_path / "still", **still, report_every=10)
-    assert sum(losses[20:]) < 0.6 * sum(unmoved[20:]), "the second half of the reports"
-    near = taught | {"config": dataclasses.replace(still["config"], guidance=1.01)}
-    assert sum(run(pictures, tmp_path / "near", **near, report_every=10)) < 1e-3 * sum(unmoved)
+    config = teaching["config"]
+    still = dataclasses.replace(config, learning_rate=STILL)
+    near = dataclasses.replace(still, guidance=1.01)
+    losses, unmoved, hardly_guided = (
+        run(halves, tmp_path / name, **teaching | {"config": config}, report_every=4)
+        for name, config in (("student", config), ("still", still), ("near", near))
+    )
+    assert sum(losses[5:]) < 0.6 * sum(unmoved[5:]), "the second half of the reports"
+    assert sum(hardly_guided) < 1e-3 * sum(unmoved)
 
     student = load_checkpoint(tmp_path / "student").config
-    assert student.runs == [taught["initial"].config.training, student.training]
+    assert student.runs == [teaching["initial"].config.training, student.training]
     assert student.training["settings"]["guidance"] == 2
-    assert student.min_noise_level == 0.02, "it says what its teacher says, and no more"
+    assert student.min_noise_level == 0.02, "as far down as its teacher's"
 
 
-def test_a_student_may_be_smaller_than_its_teacher(pictures, tmp_path, taught):
-    small = dataclasses.replace(taught["config"], multipliers=(1,), images=16 * 400)
-    small = dataclasses.replace(small, learning_rate=5e-3)
-    losses = run(pictures, tmp_path, **taught | {"config": small, "initial": None}, report_every=20)
+def test_a_student_may_be_smaller_than_its_teacher(halves, tmp_path, networks):
+    teacher = trained(networks / "large teacher", halves, 24, CONFIG.multipliers)
+    weaker = trained(networks / "large weaker", halves, 8, CONFIG.multipliers)
+    small = dataclasses.replace(CONFIG, multipliers=(1,), images=16 * 90, learning_rate=2e-2)
+    small = dataclasses.replace(small, guidance=2.0)
+    losses = run(halves, tmp_path, small, teacher=teacher, weaker=weaker, report_every=5)
     assert sum(losses[-5:]) / 5 < 0.3 * losses[0]
     student = load_checkpoint(tmp_path)
     assert student.config.runs == [student.config.training], "it owes its weights to no other run"
-    sizes = [
-        sum(p.numel() for p in network.model.parameters())
-        for network in (student, taught["better"])
-    ]
+    sizes = [sum(p.numel() for p in network.model.parameters()) for network in (student, teacher)]
     assert sizes[0] < sizes[1]
 
 
-def test_a_taught_run_resumes_exactly_under_the_same_teacher_alone(pictures, tmp_path, taught):
-    run(pictures, tmp_path / "one", **taught, report_every=10)
-    run(pictures, tmp_path / "two", **taught, report_every=10, reports=2)
-    other = taught | {"weaker": taught["better"], "better": taught["weaker"]}
+def test_a_run_with_a_teacher_resumes_exactly_under_the_same_teacher_alone(
+    halves, tmp_path, teaching
+):
+    teaching["config"] = dataclasses.replace(teaching["config"], images=16 * 6)
+    run(halves, tmp_path / "one", **teaching)
+    run(halves, tmp_path / "two", **teaching, reports=2)
+    other = teaching | {"weaker": teaching["teacher"], "teacher": teaching["weaker"]}
     with pytest.raises(CheckpointError, match="another teacher"):
-        run(pictures, tmp_path / "two", **other)
-    run(pictures, tmp_path / "two", **taught, report_every=10)
+        run(halves, tmp_path / "two", **other)
+    run(halves, tmp_path / "two", **teaching)
     assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("missing", ["config", "better", "weaker"])
-def test_a_teacher_that_lacks_a_part_is_refused(missing, pictures, tmp_path, taught):
-    neutral = {"config": CONFIG, "better": None, "weaker": None}
+@pytest.mark.parametrize("missing", ["config", "teacher", "weaker"])
+def test_a_teacher_that_lacks_a_part_is_refused(missing, halves, tmp_path, teaching):
+    neutral = {"config": CONFIG, "teacher": None, "weaker": None}
     with pytest.raises(ValueError, match="give all three or none"):
-        run(pictures, tmp_path / "student", **taught | {missing: neutral[missing]})
+        run(halves, tmp_path / "student", **teaching | {missing: neutral[missing]})
 
 
-def test_a_run_can_start_from_a_narrower_network(pictures, tmp_path):
-    run(pictures, tmp_path / "first", dataclasses.replace(CONFIG, images=16 * 60))
-    first = load_checkpoint(tmp_path / "first")
-    still = dataclasses.replace(CONFIG, learning_rate=1e-9, width=3 * CONFIG.width)
-    fresh = run(pictures, tmp_path / "fresh", still)
-    warm = run(pictures, tmp_path / "warm", still, initial=first)
-    assert sum(warm) < 0.9 * sum(fresh)
-    wide = load_checkpoint(tmp_path / "warm").config
-    assert wide.network.width == 3 * CONFIG.width
-    assert wide.runs == [first.config.training, wide.training]
+def test_guidance_is_not_limited_unless_asked():
+    """The default is written out, so that the command line can show it without torch."""
+    assert TrainingConfig().guidance_below == MAX_NOISE_LEVEL
 
 
-@pytest.mark.parametrize("change", [{"multipliers": (1,)}, {"width": 16}])
-def test_weights_of_another_shape_are_refused(change, pictures, tmp_path):
-    """But for a smaller width, which grows."""
-    wide = dataclasses.replace(CONFIG, width=32, multipliers=(1, 2))
-    run(pictures, tmp_path / "first", wide)
+@pytest.mark.parametrize("change", [{"multipliers": (1,)}, {"width": 16}, {"width": 48}])
+def test_weights_of_another_shape_are_refused(change, halves, tmp_path, networks):
+    wide = dataclasses.replace(CONFIG, width=32, multipliers=(1, 2), images=16)
+    if not (networks / "wide").exists():
+        run(halves, networks / "wide", wide)
     other = dataclasses.replace(wide, **change)
     with pytest.raises(ValueError, match="another shape"):
-        run(pictures, tmp_path / "other", other, initial=load_checkpoint(tmp_path / "first"))
+        run(halves, tmp_path / "other", other, initial=load_checkpoint(networks / "wide"))
 
 
 @pytest.mark.parametrize("change", [{"seed": 5}, {"images": 320}, {"learning_rate": 1e-3}])
-def test_a_run_with_other_settings_is_refused(change, pictures, tmp_path):
-    run(pictures, tmp_path, reports=1)
+def test_a_run_with_other_settings_is_refused(change, halves, tmp_path):
+    run(halves, tmp_path, reports=1)
     before = (tmp_path / STATE_FILE).read_bytes()
     with pytest.raises(CheckpointError, match="other settings or data"):
-        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+        run(halves, tmp_path, dataclasses.replace(CONFIG, **change))
     assert (tmp_path / STATE_FILE).read_bytes() == before
 
 
-def test_a_run_on_other_data_is_refused(pictures, tmp_path):
-    run(pictures, tmp_path, reports=1)
-    other = dataclasses.replace(pictures, images=255 - pictures.images)
+def test_a_run_on_other_data_is_refused(halves, tmp_path):
+    run(halves, tmp_path, reports=1)
+    other = dataclasses.replace(halves, images=255 - halves.images)
     with pytest.raises(CheckpointError, match="other settings or data"):
         run(other, tmp_path)
 
 
-def test_a_damaged_state_is_refused(pictures, tmp_path):
-    run(pictures, tmp_path, reports=1)
+def test_a_damaged_state_is_refused(halves, tmp_path):
+    run(halves, tmp_path, reports=1)
     state = tmp_path / STATE_FILE
     whole = state.read_bytes()
     state.write_bytes(whole.replace(b'"exp_avg.0"', b'"exp_avg.x"', 1))
     with pytest.raises(CheckpointError, match="is damaged"):
-        run(pictures, tmp_path)
+        run(halves, tmp_path)
     state.write_bytes(whole[:-100])
     with pytest.raises(CheckpointError, match="not a safetensors file"):
-        run(pictures, tmp_path)
+        run(halves, tmp_path)
+
+
+@pytest.mark.parametrize(("seconds", "saved"), [(0, True), (60, False)])
+def test_a_run_is_saved_on_the_way(seconds, saved, halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SAVE_SECONDS", seconds)
+    progress = train(halves, tmp_path, CONFIG, report_every=1, cpu=True)
+    next(progress)
+    next(progress)
+    assert (tmp_path / STATE_FILE).exists() == saved
+    progress.close()
+    assert (tmp_path / STATE_FILE).exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_inside_a_step_loses_nothing(number, pictures, tmp_path, monkeypatch):
-    """Ctrl-C between the update and the average of step 4, in the middle of a report."""
+def test_an_interrupt_inside_a_step_loses_nothing(number, halves, tmp_path, monkeypatch):
+    """Ctrl-C or SIGTERM between the update and the average of step 4, in the middle of a report."""
     update = training.AveragedModel.update_parameters
     before = signal.signal(number, signal.default_int_handler)  # Ctrl-C: ignored in the background
 
@@ -248,19 +277,19 @@ def test_an_interrupt_inside_a_step_loses_nothing(number, pictures, tmp_path, mo
     with monkeypatch.context() as patch:
         patch.setattr(training.AveragedModel, "update_parameters", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            run(pictures, tmp_path / "net", report_every=10)
+            run(halves, tmp_path / "net", report_every=10)
     signal.signal(number, before)
     assert load_checkpoint(tmp_path / "net").config.training["images"] == 5 * 16
-    run(pictures, tmp_path / "net")
-    run(pictures, tmp_path / "whole")
+    run(halves, tmp_path / "net")
+    run(halves, tmp_path / "whole")
     assert_close(weights(tmp_path / "net"), weights(tmp_path / "whole"), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("broken", ["loss", "weights"])
 def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
-    broken, pictures, tmp_path, monkeypatch
+    broken, halves, tmp_path, monkeypatch
 ):
-    run(pictures, tmp_path, reports=2)
+    run(halves, tmp_path, reports=2)
     good = (tmp_path / "model.safetensors").read_bytes()
     if broken == "loss":
         monkeypatch.setattr(
@@ -269,7 +298,7 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
     else:
         monkeypatch.setattr(training, "ema_update", lambda decay: poison)
     with pytest.raises(ValueError, match="lower learning_rate"):
-        run(pictures, tmp_path)
+        run(halves, tmp_path)
     assert (tmp_path / "model.safetensors").read_bytes() == good
 
 
@@ -293,14 +322,14 @@ def poison(averaged, current, count):
         {"patch": 3},
     ],
 )
-def test_settings_outside_their_range_raise(change, pictures, tmp_path):
+def test_settings_outside_their_range_raise(change, halves, tmp_path):
     with pytest.raises(ValueError, match=r"must|divisible|needs"):
-        run(pictures, tmp_path, dataclasses.replace(CONFIG, **change))
+        run(halves, tmp_path, dataclasses.replace(CONFIG, **change))
     assert not (tmp_path / "config.json").exists()
 
 
-def test_pictures_that_are_not_square_are_refused(pictures, tmp_path):
-    wide = dataclasses.replace(pictures, images=pictures.images[..., :4])
+def test_images_that_are_not_square_are_refused(halves, tmp_path):
+    wide = dataclasses.replace(halves, images=halves.images[..., :4])
     with pytest.raises(ValueError, match="must be square, got 8×4"):
         run(wide, tmp_path)
 
@@ -331,9 +360,9 @@ def test_the_average_weighs_steps_as_it_says(steps, decay):
     assert_close(average.module.weight.data[0], torch.tensor(weight, dtype=torch.float64) @ values)
 
 
-def test_bfloat16_trains_alike(pictures, tmp_path):
-    wide = run(pictures, tmp_path / "float32")
-    narrow = run(pictures, tmp_path / "bfloat16", bf16=True)
+def test_bfloat16_trains_alike(halves, tmp_path):
+    wide = run(halves, tmp_path / "float32")
+    narrow = run(halves, tmp_path / "bfloat16", bf16=True)
     assert narrow == pytest.approx(wide, rel=0.02)
     assert narrow != wide
     assert {w.dtype for w in weights(tmp_path / "bfloat16").values()} == {torch.float32}
@@ -346,33 +375,35 @@ from dale_demo.training.distributed import leave
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.run import train
 
-stored, out, settings, last = torch.load(sys.argv[1]), *sys.argv[2:]
+stored, out, settings = torch.load(sys.argv[1]), *sys.argv[2:]
 data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
-run = train(data, out, TrainingConfig(**json.loads(settings)), report_every=1, cpu=True)
-for progress in run:
-    if progress.step == int(last):
-        break
-run.close()
+for last in (2, 4):
+    config = TrainingConfig(**json.loads(settings))
+    run = train(data, f"{out}/{last}", config, report_every=1, cpu=True)
+    for progress in run:
+        if progress.step == last:
+            break
+    run.close()
 leave()
 """
 
 
-@pytest.mark.parametrize("last", [2, 4])
-def test_two_processes_train_as_one(pictures: Dataset, tmp_path, two_processes, last):
-    """Where they stop before the end, one goes on."""
+def test_two_processes_train_as_one(halves: Dataset, tmp_path, two_processes):
+    """To the end; and where they stop before it, one goes on."""
     # Short steps: Adam divides rounding by rounding where a gradient is nearly 0.
     config = dataclasses.replace(CONFIG, images=16 * 4, learning_rate=1e-3)
-    torch.save({"images": pictures.images, "labels": pictures.labels}, tmp_path / "data.pt")
+    torch.save({"images": halves.images, "labels": halves.labels}, tmp_path / "data.pt")
     settings = json.dumps(dataclasses.asdict(config))
-    two_processes(WORKER, tmp_path / "data.pt", tmp_path / "two", settings, last)
-    assert load_checkpoint(tmp_path / "two").config.training["images"] == 16 * last
-    assert (tmp_path / "two" / STATE_FILE).exists() == (last < 4)
-    if last < 4:
-        assert len(run(pictures, tmp_path / "two", config)) == 4 - last
+    two_processes(WORKER, tmp_path / "data.pt", tmp_path, settings)
+    for last in (2, 4):
+        assert load_checkpoint(tmp_path / f"{last}").config.training["images"] == 16 * last
+        assert (tmp_path / f"{last}" / STATE_FILE).exists() == (last < 4)
+    assert len(run(halves, tmp_path / "2", config)) == 2
 
-    one = run(pictures, tmp_path / "one", config)
-    two = load_checkpoint(tmp_path / "two").config.training["loss_curve"]
-    assert [loss for _, loss in two] == pytest.approx(one, abs=1e-4)
-    assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
-    other = run(pictures, tmp_path / "other", dataclasses.replace(config, seed=5))
+    one = run(halves, tmp_path / "one", config)
+    for last in (2, 4):
+        two = load_checkpoint(tmp_path / f"{last}").config.training["loss_curve"]
+        assert [loss for _, loss in two] == pytest.approx(one, abs=1e-4)
+        assert_close(weights(tmp_path / f"{last}"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
+    other = run(halves, tmp_path / "other", dataclasses.replace(config, seed=5))
     assert other != pytest.approx(one, abs=1e-2)

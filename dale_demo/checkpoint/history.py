@@ -1,0 +1,91 @@
+"""The training history of a model as Markdown, from the records of its runs."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dale_demo.checkpoint.config import setting
+from dale_demo.drawing.markdown import clock, fenced, plain, text_table
+from dale_demo.network import MAX_NOISE_LEVEL
+
+CURVE_ROWS = 12
+
+
+def training_section(record: Mapping[str, Any]) -> str:
+    """Render the record of a training run, after those of the runs before it.
+
+    Args:
+        record: See `CheckpointConfig.training`.
+    """
+    if "command" not in record:
+        return "Not recorded."
+    run = "\n\n".join(_run(record))
+    if before := record.get("before"):
+        return f"{training_section(before)}\n\nThen, from the weights of that run:\n\n{run}"
+    return run
+
+
+def _run(record: Mapping[str, Any]) -> Iterator[str]:
+    """The paragraphs about one run."""
+    yield from _code(record)
+    guidance = setting(record, "guidance", 1)
+    if guidance != 1:
+        yield _teacher(record, guidance)
+    yield fenced(record["command"], "bash")
+    rows = [("Hardware", record.get("hardware", "not recorded"))]
+    if "images" in record:
+        rows.append(("Images seen", f"{record['images']:,}"))
+    if "seconds" in record:
+        rows.append(("Time (h:mm)", clock(record["seconds"])))
+    yield text_table(("", ""), rows)
+    if record.get("loss_curve"):
+        yield _curve(record["loss_curve"], _DATA_LOSS if guidance == 1 else _TEACHER_LOSS)
+    if record.get("notes"):
+        yield str(record["notes"])
+
+
+def _code(record: Mapping[str, Any]) -> Iterator[str]:
+    """Which code made a run with options that were removed since.
+
+    `--pictures`, `--towards` and `--fine-guidance` left "made", "towards" and a setting in the
+    record; "code" was added by hand.
+    """
+    if code := record.get("code"):
+        yield f"Trained by the code of commit {plain(code)}, {_REMOVED}"
+    elif record.get("made") or record.get("towards") or setting(record, "fine_guidance_below", 0):
+        yield f"Trained by earlier code, {_REMOVED}"
+    if record.get("made"):
+        yield "The images of this run were not the data set's own but sampled from a network."
+
+
+def _teacher(record: Mapping[str, Any], guidance: float) -> str:
+    below = setting(record, "guidance_below", MAX_NOISE_LEVEL)
+    levels = f" at noise levels up to {below:g}" if below < MAX_NOISE_LEVEL else ""
+    text = _THREE_NETWORKS if record.get("towards") else _TWO_NETWORKS
+    direction = "away from" if guidance > 1 else "back towards"
+    return text.format(direction=direction, guidance=guidance, levels=levels)
+
+
+def _curve(curve: Sequence[tuple[int, float]], loss: str) -> str:
+    """The loss at about a dozen points, and what kind of loss it is."""
+    points = curve[:: -(-len(curve) // CURVE_ROWS)]
+    if points[-1] != curve[-1]:
+        points = [*points, curve[-1]]
+    rows = ((f"{seen:,}", f"{value:.4f}") for seen, value in points)
+    return f"Loss ({loss}):\n\n" + text_table(("Images seen", "Loss"), rows)
+
+
+_REMOVED = "which had options that later versions lack."
+
+_DATA_LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
+_TEACHER_LOSS = "M-ESM, preconditioned; 0 is the teacher's own score"
+
+_TWO_NETWORKS = """\
+This run learned from a teacher, not from the data's own ln x₀. The teacher is a trained network,
+guided {direction} a weaker one with w = {guidance:g}{levels}
+([autoguidance](https://arxiv.org/abs/2406.02507)). It takes two network evaluations for each score;
+the network that has learned the same score takes one."""
+_THREE_NETWORKS = """\
+This run learned from a teacher, not from the data's own ln x₀. The teacher is a trained network, to
+whose score w − 1 times the difference between the scores of a better and a weaker network is added,
+w = {guidance:g}{levels}. It takes three network evaluations for each score; the network that has
+learned the same score takes one."""

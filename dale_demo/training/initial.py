@@ -1,0 +1,69 @@
+"""The network that a training run starts from: new, or with the weights of a trained one."""
+
+import dataclasses
+
+import torch
+
+from dale_demo.checkpoint.folder import Checkpoint
+from dale_demo.data import Dataset
+from dale_demo.network import Denoiser, UNetConfig
+from dale_demo.training.config import TrainingConfig
+
+
+def network_config(config: TrainingConfig, data: Dataset) -> UNetConfig:
+    """The network that `config` asks for, with the image shape, classes and log moments of `data`.
+
+    Raises:
+        ValueError: The images are not square, or `UNetConfig` refuses a setting.
+    """
+    distribution = data.fit_log_normal()
+    channels, height, width = data.images.shape[1:]
+    if height != width:
+        raise ValueError(f"Images must be square, got {height}×{width}.")
+    return UNetConfig(
+        image_size=height,
+        image_channels=channels,
+        num_classes=len(data.class_names),
+        patch=config.patch,
+        width=config.width,
+        multipliers=config.multipliers,
+        dropout=config.dropout,
+        log_mean=distribution.log_mean,
+        log_std=distribution.log_std,
+    )
+
+
+def initial_model(
+    config: TrainingConfig, data: Dataset, initial: Checkpoint | None = None
+) -> Denoiser:
+    """The network before the first step, channels last, on the CPU.
+
+    Its weights are drawn from the seed in `config`, or are those of `initial`; the class averages
+    and log moments in its buffers are those of `data` in either case.
+
+    Raises:
+        ValueError: `initial` has another shape; or as for `network_config`.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = Denoiser(network_config(config, data))
+    model.class_averages.copy_(data.class_averages())
+    for buffer, moment in zip((model.log_means, model.log_stds), data.log_moments(), strict=True):
+        buffer.copy_(moment)
+    if initial:
+        _copy_weights(initial, model)
+    return model.to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _copy_weights(initial: Checkpoint, model: Denoiser) -> None:
+    config, other = model.config, initial.model.config
+    # What may differ: the moments of the data, which are not trained, and dropout.
+    free = {name: getattr(config, name) for name in ("log_mean", "log_std", "dropout")}
+    if dataclasses.replace(other, **free) != config:
+        raise ValueError(
+            f"The network to start from has another shape, {other}, than this run asks for, "
+            f"{config}; choose its width and multipliers."
+        )
+    for own, trained in zip(model.parameters(), initial.model.parameters(), strict=True):
+        own.copy_(trained)
