@@ -1,13 +1,16 @@
-"""Exponentiated gradient beside gradient descent: the learning half of Dale's law."""
+"""Exponentiated gradient beside gradient descent: learning rules, tasks and experiments."""
 
-from dale_demo.plasticity.experiment import Experiment, Rule, RuleState, Snapshot, Trial
+from dale_demo.plasticity.experiment import Experiment, Snapshot
 from dale_demo.plasticity.layers import DaleLinear, Split, SplitLinear, log_normal_
+from dale_demo.plasticity.learner import Rule
+from dale_demo.plasticity.observation import RuleState
 from dale_demo.plasticity.rules import (
     ExponentiatedAdam,
     ExponentiatedGradient,
     NonFiniteGradientError,
     SignConstrainedSGD,
 )
+from dale_demo.plasticity.search import Trial
 from dale_demo.plasticity.tasks import (
     CorrelatedRegression,
     Digits,

@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Signs = Literal["columns", "random", "positive"]
+Signs = Literal["columns", "random"]
 
 GAIN = math.sqrt(2)
 """Keeps the second moment through a rectifier (He et al., 2015)."""
 RATIO = 1.5
 """Mean over standard deviation of |w|, the choice of Cornford et al. (2024)."""
+BIAS_SCALE = 0.1
+"""Start of b⁺ and −b⁻: what EG can change in a few steps, since its steps are relative."""
 
 
 def log_normal_parameters(
     fan_in: int, gain: float = GAIN, ratio: float = RATIO
 ) -> tuple[float, float]:
-    """Mean and standard deviation of ln|w| at the start, for `fan_in` inputs.
+    """Compute mean and standard deviation of ln|w| at the start, for `fan_in` inputs.
 
     |w| has standard deviation gain/√fan_in/√(1 + ratio²) and mean ratio times that, so that
     E w² = gain²/fan_in as in the usual normal start, whatever the ratio.
@@ -51,7 +53,7 @@ def log_normal_(
         weight: Its second dimension is the fan-in.
         gain, ratio: See `log_normal_parameters`.
         signs: "columns": one random sign per input unit, all of whose outgoing weights share it
-            (Dale's law for neurons); "random": one per weight; "positive": none negative.
+            (Dale's law for neurons); "random": one per weight.
         generator: Source of the draws, on the CPU.
 
     Raises:
@@ -68,10 +70,8 @@ def log_normal_(
 def _draw_signs(
     signs: Signs, outputs: int, inputs: int, generator: torch.Generator | None
 ) -> Tensor:
-    if signs == "positive":
-        return torch.ones(1, inputs)
     if signs not in ("columns", "random"):
-        raise ValueError(f'signs must be "columns", "random" or "positive", got {signs!r}.')
+        raise ValueError(f'signs must be "columns" or "random", got {signs!r}.')
     shape = (1, inputs) if signs == "columns" else (outputs, inputs)
     return 2.0 * torch.randint(0, 2, shape, generator=generator) - 1
 
@@ -123,8 +123,7 @@ class DaleLinear(nn.Module):
     """A linear layer x [B, inputs] → [B, outputs] that starts log-normal, with a split bias.
 
     With signs="columns" every input unit is excitatory or inhibitory: all its outgoing weights
-    share one sign. The layer does not enforce it; a rule that keeps signs needs no projection, and
-    one that does not can be watched breaking it (`violations`).
+    share one sign. The layer does not enforce it: a rule that keeps signs needs no projection.
 
     Args:
         inputs, outputs: Units, at least one each.
@@ -132,13 +131,10 @@ class DaleLinear(nn.Module):
 
     Attributes:
         weight: [outputs, inputs].
-        signs: +1 or −1 at the start, [1, inputs] for columns, else [outputs, inputs].
 
     Raises:
         ValueError: An empty layer, or settings outside their domain.
     """
-
-    signs: Tensor
 
     def __init__(
         self,
@@ -155,16 +151,6 @@ class DaleLinear(nn.Module):
         log_normal_(start, gain=gain, ratio=ratio, signs=signs, generator=generator)
         self.weight = nn.Parameter(start)
         self.bias = Split((outputs,), scale=BIAS_SCALE)
-        kept = start[:1] if signs == "columns" else start
-        self.register_buffer("signs", kept.sign())
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias())
-
-    def violations(self) -> int:
-        """Count the weights whose sign is no longer that of their start."""
-        return int((self.weight.sign() != self.signs).sum())
-
-
-BIAS_SCALE = 0.1
-"""Start of b⁺ and −b⁻: what EG can change in a few steps, since its steps are relative."""

@@ -1,4 +1,4 @@
-"""Pruning: how much of a trained network can be taken away before it forgets."""
+"""Pruning: the accuracy of a trained network without its smallest weights."""
 
 import copy
 from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ def pruned(model: nn.Module, share: float) -> nn.Module:
         (model.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2])
         for name in weight_parameters(model)
     ]
+    # One threshold for all layers: by layer, a layer of large weights would lose as many as others.
     prune.global_unstructured(slots, pruning_method=prune.L1Unstructured, amount=float(share))
     for module, name in slots:
         prune.remove(module, name)
@@ -37,5 +38,5 @@ def pruned(model: nn.Module, share: float) -> nn.Module:
 def pruning_curve(
     model: nn.Module, score: Callable[[nn.Module], float], shares: Sequence[float] = SHARES
 ) -> list[float]:
-    """The score, for instance the test accuracy, of `model` at each share pruned."""
+    """Compute the score, for instance the test accuracy, of `model` at each share pruned."""
     return [score(pruned(model, share)) for share in shares]

@@ -8,33 +8,50 @@ With d the gradient (or what momentum or Adam make of it), η the learning rate 
 
 All three keep |w| between a smallest and the largest number of its type, so that no gradient,
 however large, takes a weight through zero, to zero or to infinity. A weight that is zero stays so.
+The formulas are in `updates`.
 """
 
 import math
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
 from torch.nn.utils import get_total_norm
 from torch.optim.optimizer import Optimizer, ParamsT
 
-EXPONENT_LIMIT = 10.0
-"""One step multiplies a weight by a factor between exp(−10) and exp(10), unless told otherwise."""
+from dale_demo.plasticity.updates import (
+    ADAM,
+    MOMENTUM,
+    MULTIPLY,
+    SUBTRACT,
+    Change,
+    Direction,
+    Group,
+    State,
+    Tensors,
+)
 
-Tensors = list[Tensor]
+EXPONENT_LIMIT = 10.0
+"""One step multiplies a weight by a factor between exp(−10) and exp(10), unless told otherwise.
+
+No useful step comes near it: e¹⁰ is 22,000. It keeps exp from overflowing on an outlier gradient,
+and a weight that was sent far down by one can come back within a few steps.
+"""
 
 
 class NonFiniteGradientError(ValueError):
     """A gradient holds NaN or infinity; no weight has been touched."""
 
 
-class _SignPreserving(Optimizer, ABC):
-    """Skeleton of the rules: gradients → directions d → weights.
+class _SignPreserving(Optimizer):
+    """Skeleton of the rules: gradients → directions d → weights."""
 
-    Each half exists twice, on lists of tensors (`foreach`) and on one tensor, the reference.
-    """
+    direction: ClassVar[Direction]
+    change: ClassVar[Change]
+
+    def __init__(self, params: ParamsT, **settings: Any):
+        super().__init__(params, settings)
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         options = {**self.defaults, **param_group}
@@ -70,27 +87,19 @@ class _SignPreserving(Optimizer, ABC):
             self._update(group, params, [p.grad for p in params])
         return loss
 
-    def _update(self, group: dict[str, Any], params: Tensors, grads: Tensors) -> None:
+    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         states = [self._state_of(p, group) for p in params]
         if params and _use_foreach(group["foreach"], params):
-            self._foreach_step(group, params, grads, states)
+            self.change.foreach(params, self.direction.foreach(grads, states, group), group)
         else:
             for p, grad, state in zip(params, grads, states, strict=True):
-                self._single_step(group, p, grad, state)
+                self.change.single(p, self.direction.single(grad, state, group), group)
 
-    def _state_of(self, p: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
+    def _state_of(self, p: Tensor, group: Group) -> State:
         state = self.state[p]
         if not state and group["momentum"]:
             state["momentum_buffer"] = torch.zeros_like(p)
         return state
-
-    @abstractmethod
-    def _single_step(self, group: dict, w: Tensor, grad: Tensor, state: dict[str, Tensor]) -> None:
-        """Update one weight tensor in place."""
-
-    @abstractmethod
-    def _foreach_step(self, group: dict, ws: Tensors, grads: Tensors, states: list[dict]) -> None:
-        """Update a list of weight tensors in place."""
 
 
 class ExponentiatedGradient(_SignPreserving):
@@ -117,6 +126,8 @@ class ExponentiatedGradient(_SignPreserving):
         ValueError: A setting is outside its domain, or a parameter is empty or not real.
     """
 
+    direction, change = MOMENTUM, MULTIPLY
+
     def __init__(
         self,
         params: ParamsT,
@@ -130,21 +141,13 @@ class ExponentiatedGradient(_SignPreserving):
     ):
         super().__init__(
             params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "weight_decay": weight_decay,
-                "exponent_limit": exponent_limit,
-                "total": total,
-                "foreach": foreach,
-            },
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            exponent_limit=exponent_limit,
+            total=total,
+            foreach=foreach,
         )
-
-    def _single_step(self, group: dict, w: Tensor, grad: Tensor, state: dict[str, Tensor]) -> None:
-        _multiply(w, _momentum(grad, state, group["momentum"]), group)
-
-    def _foreach_step(self, group: dict, ws: Tensors, grads: Tensors, states: list[dict]) -> None:
-        _foreach_multiply(ws, _foreach_momentum(grads, states, group["momentum"]), group)
 
 
 class ExponentiatedAdam(_SignPreserving):
@@ -162,6 +165,8 @@ class ExponentiatedAdam(_SignPreserving):
         ValueError: As in `ExponentiatedGradient`.
     """
 
+    direction, change = ADAM, MULTIPLY
+
     def __init__(
         self,
         params: ParamsT,
@@ -175,30 +180,22 @@ class ExponentiatedAdam(_SignPreserving):
     ):
         super().__init__(
             params,
-            {
-                "lr": lr,
-                "betas": betas,
-                "eps": eps,
-                "weight_decay": weight_decay,
-                "exponent_limit": exponent_limit,
-                "total": None,
-                "foreach": foreach,
-            },
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
+            exponent_limit=exponent_limit,
+            total=None,
+            foreach=foreach,
         )
 
-    def _state_of(self, p: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
+    def _state_of(self, p: Tensor, group: Group) -> State:
         state = self.state[p]
         if not state:
             state["step"] = torch.zeros((), device=p.device)
             state["exp_avg"] = torch.zeros_like(p)
             state["exp_avg_sq"] = torch.zeros_like(p)
         return state
-
-    def _single_step(self, group: dict, w: Tensor, grad: Tensor, state: dict[str, Tensor]) -> None:
-        _multiply(w, _adam(grad, state, group["betas"], group["eps"]), group)
-
-    def _foreach_step(self, group: dict, ws: Tensors, grads: Tensors, states: list[dict]) -> None:
-        _foreach_multiply(ws, _foreach_adam(grads, states, group["betas"], group["eps"]), group)
 
 
 class SignConstrainedSGD(_SignPreserving):
@@ -217,6 +214,8 @@ class SignConstrainedSGD(_SignPreserving):
         ValueError: As in `ExponentiatedGradient`.
     """
 
+    direction, change = MOMENTUM, SUBTRACT
+
     def __init__(
         self,
         params: ParamsT,
@@ -229,20 +228,12 @@ class SignConstrainedSGD(_SignPreserving):
     ):
         super().__init__(
             params,
-            {
-                "lr": lr,
-                "momentum": momentum,
-                "weight_decay": weight_decay,
-                "floor": floor,
-                "foreach": foreach,
-            },
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            floor=floor,
+            foreach=foreach,
         )
-
-    def _single_step(self, group: dict, w: Tensor, grad: Tensor, state: dict[str, Tensor]) -> None:
-        _subtract(w, _momentum(grad, state, group["momentum"]), group)
-
-    def _foreach_step(self, group: dict, ws: Tensors, grads: Tensors, states: list[dict]) -> None:
-        _foreach_subtract(ws, _foreach_momentum(grads, states, group["momentum"]), group)
 
 
 def _positive(value: float | Tensor) -> bool:
@@ -279,114 +270,3 @@ def _require_finite(grads: Iterable[Tensor]) -> None:
 
 def _use_foreach(wanted: bool | None, params: Tensors) -> bool:
     return all(p.is_cuda for p in params) if wanted is None else wanted
-
-
-# One tensor at a time: the reference. ---------------------------------------------------------
-
-
-def _momentum(grad: Tensor, state: dict[str, Tensor], momentum: float) -> Tensor:
-    """b ← momentum·b + gradient, held finite: 0·∞ in the update would make zero weights NaN."""
-    if not momentum:
-        return grad
-    limit = torch.finfo(grad.dtype).max
-    return state["momentum_buffer"].mul_(momentum).add_(grad).clamp_(-limit, limit)
-
-
-def _adam(grad: Tensor, state: dict[str, Tensor], betas: tuple[float, float], eps: float) -> Tensor:
-    beta1, beta2 = betas
-    step = state["step"].add_(1)
-    mean = state["exp_avg"].mul_(beta1).add_(grad, alpha=1 - beta1)
-    square = state["exp_avg_sq"].mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-    square.clamp_(max=torch.finfo(grad.dtype).max)
-    root = (square.sqrt() / (1 - beta2**step).sqrt()).add_(eps)
-    return mean / (1 - beta1**step) / root
-
-
-def _multiply(w: Tensor, d: Tensor, group: dict[str, Any]) -> None:
-    lr, limit, kind = group["lr"], group["exponent_limit"], torch.finfo(w.dtype)
-    sign = w.sign()
-    exponent = (sign * d * -lr).clamp(-limit, limit) - lr * group["weight_decay"]
-    magnitude = (w.abs() * exponent.exp()).clamp(max=kind.max)
-    if group["total"] is not None:
-        magnitude *= group["total"] / magnitude.sum().clamp(kind.tiny, kind.max)
-    w.copy_(sign * magnitude.clamp(min=kind.tiny))
-
-
-def _subtract(w: Tensor, d: Tensor, group: dict[str, Any]) -> None:
-    lr, sign = group["lr"], w.sign()
-    magnitude = w.abs() * _decay(group) - sign * d * lr
-    w.copy_(sign * magnitude.clamp(group["floor"], torch.finfo(w.dtype).max))
-
-
-def _decay(group: dict[str, Any]) -> float | Tensor:
-    exponent = -group["lr"] * group["weight_decay"]
-    return exponent.exp() if isinstance(exponent, Tensor) else math.exp(exponent)
-
-
-# The same on lists of tensors. ----------------------------------------------------------------
-
-
-def _foreach_momentum(grads: Tensors, states: list[dict], momentum: float) -> Tensors:
-    if not momentum:
-        return grads
-    buffers = [state["momentum_buffer"] for state in states]
-    torch._foreach_mul_(buffers, momentum)
-    torch._foreach_add_(buffers, grads)
-    limits = [torch.finfo(b.dtype).max for b in buffers]
-    torch._foreach_clamp_max_(buffers, limits)
-    torch._foreach_clamp_min_(buffers, [-limit for limit in limits])
-    return buffers
-
-
-def _foreach_adam(
-    grads: Tensors, states: list[dict], betas: tuple[float, float], eps: float
-) -> Tensors:
-    beta1, beta2 = betas
-    steps, means, squares = (
-        [state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq")
-    )
-    torch._foreach_add_(steps, 1)
-    torch._foreach_mul_(means, beta1)
-    torch._foreach_add_(means, grads, alpha=1 - beta1)
-    torch._foreach_mul_(squares, beta2)
-    torch._foreach_addcmul_(squares, grads, grads, value=1 - beta2)
-    torch._foreach_clamp_max_(squares, [torch.finfo(s.dtype).max for s in squares])
-    roots = torch._foreach_sqrt(squares)
-    torch._foreach_div_(roots, [(1 - beta2**step).sqrt() for step in steps])
-    torch._foreach_add_(roots, eps)
-    directions = list(torch._foreach_div(means, [1 - beta1**step for step in steps]))
-    torch._foreach_div_(directions, roots)
-    return directions
-
-
-def _foreach_multiply(ws: Tensors, ds: Tensors, group: dict[str, Any]) -> None:
-    lr, limit = group["lr"], group["exponent_limit"]
-    kinds = [torch.finfo(w.dtype) for w in ws]
-    signs = torch._foreach_sign(ws)
-    exponents = torch._foreach_mul(signs, ds)
-    torch._foreach_mul_(exponents, -lr)
-    torch._foreach_clamp_min_(exponents, -limit)
-    torch._foreach_clamp_max_(exponents, limit)
-    torch._foreach_add_(exponents, -lr * group["weight_decay"])
-    torch._foreach_exp_(exponents)
-    torch._foreach_abs_(ws)
-    torch._foreach_mul_(ws, exponents)
-    torch._foreach_clamp_max_(ws, [kind.max for kind in kinds])
-    if group["total"] is not None:
-        sums = torch._foreach_norm(ws, 1)
-        scales = [s.clamp(k.tiny, k.max).reciprocal() for s, k in zip(sums, kinds, strict=True)]
-        torch._foreach_mul_(ws, torch._foreach_mul(scales, group["total"]))
-    torch._foreach_clamp_min_(ws, [kind.tiny for kind in kinds])
-    torch._foreach_mul_(ws, signs)
-
-
-def _foreach_subtract(ws: Tensors, ds: Tensors, group: dict[str, Any]) -> None:
-    signs = torch._foreach_sign(ws)
-    changes = torch._foreach_mul(signs, ds)
-    torch._foreach_mul_(changes, group["lr"])
-    torch._foreach_abs_(ws)
-    torch._foreach_mul_(ws, _decay(group))
-    torch._foreach_sub_(ws, changes)
-    torch._foreach_clamp_min_(ws, group["floor"])
-    torch._foreach_clamp_max_(ws, [torch.finfo(w.dtype).max for w in ws])
-    torch._foreach_mul_(ws, signs)

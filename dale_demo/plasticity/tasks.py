@@ -1,7 +1,7 @@
-"""Tasks on which learning rules are compared: each builds a problem from a seed.
+"""Tasks on which learning rules are compared; each builds a problem from a seed.
 
-A task is a frozen set of choices; `build(seed)` draws the data and the start that every rule
-shares. The same seed is the same problem.
+A task is a frozen set of settings; `build(seed)` draws the data and the start that all rules
+share. The same seed gives the same problem.
 """
 
 import math
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dale_demo.data import load
+from dale_demo.noise import seeds_of
 from dale_demo.plasticity.layers import DaleLinear, Signs, Split, SplitLinear, log_normal_
 
 STORED_DIGITS = Path(__file__).with_name("digits.npz")
@@ -43,10 +44,10 @@ class Examples:
 
 @dataclass(frozen=True)
 class Problem:
-    """What a task and a seed make.
+    """Data, start and losses: what a task makes of a seed.
 
     Args:
-        train, validation, test: Disjoint draws; rates are chosen on `validation` alone.
+        train, validation, test: Disjoint samples; rates are chosen on `validation` alone.
         start: The network that every rule begins with a copy of.
         losses: (outputs, targets) → the loss of each example [B].
         hits: (outputs, targets) → whether each example is right [B]; None for regression.
@@ -63,13 +64,13 @@ class Problem:
 
 
 class Task(Protocol):
-    """Choices that define problems.
+    """Settings that define problems.
 
     Attributes:
         epochs: Passes over the training examples.
         batch_size: Examples a step.
-        online: One pass in the order drawn, and what counts is the loss met on the way.
-        rates: A first guess of each rule's learning rate, from which a search sets out.
+        online: One pass in the order drawn, scored by the losses during training.
+        rates: A first guess of each rule's learning rate, at which a search starts.
     """
 
     @property
@@ -130,7 +131,7 @@ class RelevantInputs:
 
     @property
     def rates(self) -> dict[str, float]:
-        """EG's steps are relative, so its rate is some 1/w₀ times larger."""
+        """EG's steps are relative, so its rate is about 1/w₀ times larger."""
         plain = 20 / self.inputs
         return {"gd": plain, "sign-constrained": plain, "eg": 0.5, "eg-adam": 0.05, "adam": 1e-3}
 
@@ -152,7 +153,7 @@ class RelevantInputs:
 
 @dataclass(frozen=True)
 class OnlineRegression:
-    """Linear regression met one example at a time (Kivinen and Warmuth, 1997).
+    """Linear regression learned one example at a time (Kivinen and Warmuth, 1997).
 
     x ∈ {−1, 1}ᴺ, y = u·x with k weights of u ±1 and the others 0; no noise. The weights are split,
     w = w⁺ + w⁻ with Σ|w±| = k at the start, so exponentiated gradient is EG±. The loss is
@@ -213,15 +214,15 @@ class CorrelatedRegression:
     """Fit a few random targets with very many weights on correlated inputs (Pogodin et al., 2024).
 
     With D weights and N ≪ D examples there are many solutions, and the rule's geometry decides
-    which is found: the dual variable moves by a sum of N inputs, which is nearly Gaussian. Inputs
-    are normal with correlation ρ^|i−j|, targets standard normal. Nothing can generalise here, so
-    the three splits are one and the same, and a search of rates looks at the training loss.
+    which one it finds: the dual variable moves by a sum of N inputs, which is nearly Gaussian.
+    Inputs are normal with correlation ρ^|i−j|, targets standard normal. Nothing can generalise
+    here, so the three splits are the same, and a search of rates looks at the training loss.
 
     Args:
         inputs: D ≥ 1.
         examples: N ≥ 1.
         correlation: ρ of neighbours, in [0, 1).
-        start: Law of the first weights, of the same variance 1/D: "log-normal" with random signs,
+        start: Distribution of the first weights, of variance 1/D: "log-normal" with random signs,
             or "normal".
         epochs: Steps on all examples, at least 1.
 
@@ -262,6 +263,7 @@ class CorrelatedRegression:
     def build(self, seed: int) -> Problem:
         generator = _generator(seed)
         noise = torch.randn(self.examples, self.inputs, generator=generator).numpy()
+        # An autoregressive filter makes the correlation ρ^|i−j| without a D × D matrix.
         rho = self.correlation
         inputs = lfilter([math.sqrt(1 - rho**2)], [1, -rho], noise, axis=1)
         targets = torch.randn(self.examples, generator=generator)
@@ -279,12 +281,12 @@ class CorrelatedRegression:
 
 @dataclass(frozen=True)
 class Digits:
-    """Recognise pictures with two log-normal layers, a rectifier between them.
+    """Classify images of digits by two log-normal layers with a rectifier between them.
 
     Args:
-        data: "stored" for the 2,000 + 500 pictures of MNIST that come with the package, or any
+        data: "stored" for the 2,000 + 500 images of MNIST that come with the package, or any
             name for `dale_demo.data.load`, such as "mnist", read from the folder in the
-            environment variable DALE_DATA where that is set. A tenth of the training pictures is
+            environment variable DALE_DATA where that is set. A tenth of the training images is
             set aside for validation.
         hidden: Units between the layers, at least 1.
         signs: "columns" for excitatory and inhibitory units, "random" for each weight its own.
@@ -309,7 +311,7 @@ class Digits:
         return {"gd": 0.1, "sign-constrained": 0.1, "eg": 1.0, "eg-adam": 0.03, "adam": 3e-3}
 
     def build(self, seed: int) -> Problem:
-        train, test = _pictures(self.data)
+        train, test = _images(self.data)
         rows = torch.randperm(len(train), generator=_generator(seed, 1))
         held = len(train) // 10
         return Problem(
@@ -331,18 +333,18 @@ class Digits:
 
 
 def weight_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The synapses of a model by name: all its parameters but the biases."""
+    """The weights of a model by name: all its parameters but the biases."""
     return {name: p for name, p in model.named_parameters() if "bias" not in name}
 
 
 def relevant_share(model: nn.Module, relevant: Tensor) -> Tensor:
-    """Share of Σ|w| that lies on the relevant inputs [inputs], of a one-layer model, in [0, 1]."""
+    """Compute the share of Σ|w| on the relevant inputs [inputs] of a one-layer model, in [0, 1]."""
     weight: Any = model.weight
     magnitude = (weight() if isinstance(weight, Split) else weight).detach().abs()
     return magnitude[relevant].sum() / magnitude.sum()
 
 
-def _pictures(name: str) -> tuple[Examples, Examples]:
+def _images(name: str) -> tuple[Examples, Examples]:
     if name == "stored":
         with np.load(STORED_DIGITS) as file:
             parts = [torch.from_numpy(file[key]) for key in _STORED_KEYS]
@@ -380,13 +382,11 @@ def _right_class(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _generator(seed: int, stream: int = 0) -> torch.Generator:
-    from dale_demo.noise import seeds_of
-
     return torch.Generator().manual_seed(seeds_of(seed, [stream])[0])
 
 
 def _coins(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Fair draws from {−1, 1}."""
+    """Draw −1 or 1 with equal probability."""
     return 2.0 * torch.randint(0, 2, shape, generator=generator) - 1
 
 

@@ -1,4 +1,4 @@
-"""Claims: a measured number beside what the theory says, with the error of the difference."""
+"""Claims: a measured number, the value that theory predicts, and the error of the difference."""
 
 import math
 from collections.abc import Callable
@@ -9,15 +9,19 @@ from scipy import stats
 from torch import Tensor
 
 LIMIT = 5.0
-"""Errors by which a measurement may miss; by chance, one in a few thousand misses by more."""
+"""Largest accepted distance, in standard errors.
+
+Normal errors exceed it once in two million times; a Kolmogorov–Smirnov distance, whose tail is
+longer, once in 6,000.
+"""
 
 ROUNDING = 1e-12
-"""What float64 arithmetic may leave of an equality, here."""
+"""Largest accepted difference of two equal float64 expressions: about 5,000 times their spacing."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A number that was measured, and what it should be.
+    """A measured number and its expected value.
 
     Args:
         text: What was measured.
@@ -25,7 +29,7 @@ class Claim:
         expected: What the theory says.
         error: Standard error of the difference or, where nothing is random, its tolerance.
         random: Whether `error` is a standard error.
-        control: Whether `expected` holds a mistake, which the measurement must find.
+        control: Whether `expected` contains a deliberate mistake, which the measurement must find.
     """
 
     text: str
@@ -60,9 +64,9 @@ def mean_of(text: str, values: Tensor, expected: float, control: bool = False) -
 def follows(
     text: str, sample: Tensor, cdf: Callable[[NDArray], NDArray], control: bool = False
 ) -> Claim:
-    """Claim that `sample` [N] has the law `cdf`, by the Kolmogorov–Smirnov distance.
+    """Claim that `sample` [N] has the distribution function `cdf`, by Kolmogorov–Smirnov distance.
 
-    Under the law, √N times the distance has mean √(π/2) ln 2 = 0.869 and standard deviation
+    If it has, √N times the distance has mean √(π/2) ln 2 = 0.869 and standard deviation
     √(π²/12 − (π/2) ln² 2) = 0.260, for large N.
     """
     mean = math.sqrt(math.pi / 2) * math.log(2)

@@ -1,4 +1,4 @@
-"""The data of the page Theory: a mixture of two log-normal distributions in one dimension."""
+"""Data of the page Theory: a mixture of two log-normal distributions in one dimension."""
 
 import math
 
@@ -7,8 +7,10 @@ import torch
 from dale_demo.process import GeometricBrownianMotion
 from dale_demo.score import LogNormalMixtureScore
 
+# μ is not σ²/2, so that m(t) is not zero and a missing drift term would be noticed.
 PROCESS = GeometricBrownianMotion(mu=0.5, sigma=0.8)
 
+# Two narrow modes, one on each side of x = 1, so that every figure shows two clusters.
 LOG_MEANS, LOG_STDS, WEIGHTS = (-0.6, 0.5), (0.15, 0.25), (0.4, 0.6)
 
 

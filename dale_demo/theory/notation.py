@@ -1,6 +1,6 @@
-"""The notation: the same letters in code, docstrings, README and app."""
+"""The notation of code, docstrings, documentation and app, as one table."""
 
-from dale_demo.drawing import markdown as tables
+from dale_demo.drawing import markdown
 
 NOTATION = (
     ("x ∈ (0, ∞)ᵈ", "`x`", "positive state; data are 1 + pixel ∈ [1, 2]"),
@@ -18,9 +18,9 @@ NOTATION = (
     ("w, η, d", "`weight`, `lr`, `grad`", "a synapse, the learning rate, the gradient of the loss"),
     ("φ(w) = Σ\\|w\\| ln\\|w\\|", '`"entropy"`', "the mirror map of exponentiated gradient"),
 )
-"""Rows of symbol, name in the code and meaning, in Markdown; README.md has the same table."""
+"""Rows of symbol, name in the code and meaning, in Markdown; the documentation has them too."""
 
 
 def table() -> str:
-    """The notation as a Markdown table."""
-    return tables.table(("symbol", "code", "meaning"), NOTATION)
+    """Format the notation as a Markdown table."""
+    return markdown.table(("symbol", "code", "meaning"), NOTATION)

@@ -1,10 +1,10 @@
-"""Where the theory comes from, and how to cite the paper."""
+"""Publications behind the theory, and the BibTeX entry of the paper."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reference:
+class Citation:
     """A publication.
 
     Args:
@@ -23,84 +23,84 @@ class Reference:
 
 
 REFERENCES = {
-    "shetty": Reference(
+    "shetty": Citation(
         "Shetty, Prasath, Seelamantula",
         "Dale meets Langevin: A Multiplicative Denoising Diffusion Model",
         "arXiv 2510.02730, 2025",
         "https://arxiv.org/abs/2510.02730",
         "Shetty et al. 2025",
     ),
-    "anderson": Reference(
+    "anderson": Citation(
         "Anderson",
         "Reverse-time diffusion equation models",
         "Stochastic Processes and their Applications 12, 1982",
         "https://doi.org/10.1016/0304-4149(82)90051-5",
         "Anderson 1982",
     ),
-    "hyvarinen2005": Reference(
+    "hyvarinen2005": Citation(
         "Hyvärinen",
         "Estimation of non-normalized statistical models by score matching",
         "Journal of Machine Learning Research 6, 2005",
         "https://jmlr.org/papers/v6/hyvarinen05a.html",
         "Hyvärinen 2005",
     ),
-    "hyvarinen2007": Reference(
+    "hyvarinen2007": Citation(
         "Hyvärinen",
         "Some extensions of score matching",
         "Computational Statistics & Data Analysis 51, 2007",
         "https://doi.org/10.1016/j.csda.2006.09.003",
         "Hyvärinen 2007",
     ),
-    "vincent": Reference(
+    "vincent": Citation(
         "Vincent",
         "A connection between score matching and denoising autoencoders",
         "Neural Computation 23, 2011",
         "https://doi.org/10.1162/NECO_a_00142",
         "Vincent 2011",
     ),
-    "efron": Reference(
+    "efron": Citation(
         "Efron",
         "Tweedie’s formula and selection bias",
         "Journal of the American Statistical Association 106, 2011",
         "https://doi.org/10.1198/jasa.2011.tm11181",
         "Efron 2011",
     ),
-    "song": Reference(
+    "song": Citation(
         "Song, Sohl-Dickstein, Kingma, Kumar, Ermon, Poole",
         "Score-based generative modeling through stochastic differential equations",
         "ICLR 2021",
         "https://arxiv.org/abs/2011.13456",
         "Song et al. 2021",
     ),
-    "karras": Reference(
+    "karras": Citation(
         "Karras, Aittala, Aila, Laine",
         "Elucidating the design space of diffusion-based generative models",
         "NeurIPS 2022",
         "https://arxiv.org/abs/2206.00364",
         "Karras et al. 2022",
     ),
-    "kivinen": Reference(
+    "kivinen": Citation(
         "Kivinen, Warmuth",
         "Exponentiated gradient versus gradient descent for linear predictors",
         "Information and Computation 132, 1997",
         "https://doi.org/10.1006/inco.1996.2612",
         "Kivinen and Warmuth 1997",
     ),
-    "hsieh": Reference(
+    "hsieh": Citation(
         "Hsieh, Kavis, Rolland, Cevher",
         "Mirrored Langevin dynamics",
         "NeurIPS 2018",
         "https://arxiv.org/abs/1802.10174",
         "Hsieh et al. 2018",
     ),
-    "cornford": Reference(
+    "cornford": Citation(
         "Cornford, Pogodin, Ghosh, Sheng, Bicknell, Codol, Clark, Lajoie, Richards",
         "Brain-like learning with exponentiated gradients",
         "bioRxiv, 2024",
         "https://doi.org/10.1101/2024.10.25.620272",
         "Cornford et al. 2024",
     ),
-    "pogodin": Reference(
+    "pogodin": Citation(
         "Pogodin, Cornford, Ghosh, Gidel, Lajoie, Richards",
         "Synaptic weight distributions depend on the geometry of plasticity",
         "ICLR 2024",

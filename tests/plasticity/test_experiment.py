@@ -1,4 +1,4 @@
-"""Runs are fair, reproducible and honest about what they saw; the small result comes out."""
+"""Experiments: equal conditions for all rules, reproducibility, exact reports, known results."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from dale_demo.plasticity import (
     RelevantInputs,
     Rule,
 )
-from dale_demo.plasticity.experiment import BIN_EDGES, BREATHER, DivergedError, search
+from dale_demo.plasticity.learner import DivergedError
+from dale_demo.plasticity.observation import BIN_EDGES
+from dale_demo.plasticity.search import search
 
 SMALL = RelevantInputs(inputs=60, relevant=4, threshold=2, examples=200, epochs=3, batch_size=50)
 EG, GD = Rule("eg", 0.5), Rule("gd", 0.1)
@@ -74,7 +76,7 @@ def test_a_state_reports_the_weights(run):
         assert set(state.paths).issubset(set(w.tolist()))
 
 
-def test_flips_are_counted_for_descent_and_absent_for_eg():
+def test_flips_are_counted_for_gradient_descent_and_absent_for_eg():
     rules = {"EG": Rule("eg", 5.0), "GD": Rule("gd", 1.0), "held": Rule("sign-constrained", 1.0)}
     flips = {label: [] for label in rules}
     for snapshot in Experiment(SMALL, rules).snapshots(13):
@@ -85,7 +87,7 @@ def test_flips_are_counted_for_descent_and_absent_for_eg():
     assert flips["GD"] == sorted(flips["GD"])
 
 
-def test_descent_is_pytorchs():
+def test_gradient_descent_is_that_of_pytorch():
     """One epoch in one batch: a single plain gradient step, by hand."""
     task = RelevantInputs(inputs=30, relevant=3, threshold=1, examples=40, epochs=1, batch_size=40)
     experiment = Experiment(task, {"GD": Rule("gd", 0.2)})
@@ -110,12 +112,12 @@ def test_a_search_ends_with_its_best_inside_and_keeps_its_table():
 
 
 def test_a_search_never_looks_at_the_test_examples(monkeypatch):
-    from dale_demo.plasticity import experiment as module
+    from dale_demo.plasticity import search as module
 
-    seen, evaluate = [], module._evaluate
+    seen, evaluate = [], module.evaluate
     monkeypatch.setattr(
         module,
-        "_evaluate",
+        "evaluate",
         lambda m, p, examples: seen.append(examples) or evaluate(m, p, examples),
     )
     experiment = Experiment(SMALL, {"EG": Rule("eg")})
@@ -130,8 +132,9 @@ def test_a_search_steps_over_rates_that_diverge():
     assert math.isfinite(min(losses))
 
 
-def test_a_search_can_be_left_within_a_trial():
-    task = RelevantInputs(inputs=20, relevant=4, threshold=2, examples=100, epochs=BREATHER + 1)
+def test_a_search_pauses_within_a_trial(monkeypatch):
+    monkeypatch.setattr("dale_demo.plasticity.search.PAUSE_STEPS", 3)
+    task = RelevantInputs(inputs=20, relevant=4, threshold=2, examples=100, epochs=4)
     drawn = list(search(task, Rule("eg"), task.build(0), 0))
     assert drawn[0] is None
     trials = tuple(trial for trial in drawn if trial)
@@ -159,7 +162,7 @@ def test_pruning_goes_from_the_network_to_chance():
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
-def test_eg_finds_the_relevant_inputs_and_descent_does_not(seed):
+def test_eg_finds_the_relevant_inputs_and_gradient_descent_does_not(seed):
     """10 of 20 among 2,000; the bounds are a few times the spread over seeds."""
     rules = {"EG": Rule("eg", 1.0), "GD": Rule("gd", 0.01)}
     *_, last = Experiment(RelevantInputs(), rules, seed=seed).snapshots(2)
@@ -172,7 +175,7 @@ def test_eg_finds_the_relevant_inputs_and_descent_does_not(seed):
     assert 0.28 < gd.flipped < 0.37
 
 
-def test_sparse_targets_favour_eg_and_dense_ones_descent():
+def test_sparse_targets_favour_eg_and_dense_ones_gradient_descent():
     losses = {}
     for relevant, rate in ((2, 0.2), (60, 0.006)):
         task = OnlineRegression(inputs=60, relevant=relevant, trials=400)
@@ -186,7 +189,7 @@ def test_sparse_targets_favour_eg_and_dense_ones_descent():
     assert losses[60]["GD"] < 0.9 * losses[60]["EG"]
 
 
-def test_the_rule_shows_in_the_dual_change():
+def test_the_dual_change_identifies_the_rule():
     task = CorrelatedRegression(inputs=2000, examples=40, epochs=150)
     rules = {"EG": Rule("eg", 0.15), "GD": Rule("gd", 0.004)}
     *_, last = Experiment(task, rules).snapshots(2)
@@ -230,7 +233,7 @@ def test_mistakes_are_explained(mistake):
         mistake.build()
 
 
-def test_a_run_is_made_once(run):
+def test_an_experiment_runs_once(run):
     with pytest.raises(ValueError, match="has run"):
         next(run[0].snapshots())
 

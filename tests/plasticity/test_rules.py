@@ -1,4 +1,4 @@
-"""The rules keep signs, agree with their definitions, and behave as PyTorch optimisers."""
+"""Learning rules: they keep signs, match their formulas, and behave as PyTorch optimisers."""
 
 import copy
 import math
@@ -216,7 +216,7 @@ def test_foreach_is_the_single_tensor_rule(rule):
 
 
 @every_rule
-def test_state_goes_round(rule):
+def test_state_survives_saving_and_loading(rule):
     """Stopped, saved, loaded and continued equals never stopped."""
     whole, part = parameter(weights()), parameter(weights())
     run(RULES[rule]([whole]), random_stream(8, 0))

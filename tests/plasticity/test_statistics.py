@@ -1,4 +1,4 @@
-"""Fits and distances against scipy and against samples of known law."""
+"""Fits and distances against scipy and against samples of known distributions."""
 
 import math
 
@@ -19,7 +19,7 @@ from dale_demo.plasticity.statistics import (
 
 
 def log_normal_weights(n: int = 4000, seed: int = 0) -> np.ndarray:
-    """Song et al.'s law with random signs."""
+    """The distribution of Song et al. with random signs."""
     rng = np.random.default_rng(seed)
     return rng.choice([-1, 1], n) * rng.lognormal(-0.702, 0.9355, n)
 
@@ -34,8 +34,8 @@ def test_log_normal_fit_is_scipys():
     found = fit(w, "log-normal")
     assert found.mean == pytest.approx(math.log(scale))
     assert found.std == pytest.approx(shape)
-    law = stats.lognorm(shape, scale=scale)
-    assert found.ks == pytest.approx(stats.kstest(np.abs(w), law.cdf).statistic)
+    cdf = stats.lognorm(shape, scale=scale).cdf
+    assert found.ks == pytest.approx(stats.kstest(np.abs(w), cdf).statistic)
 
 
 def test_normal_fit_is_scipys():
@@ -60,17 +60,10 @@ def test_anderson_is_scipys(sample):
     assert fit(w, "normal").anderson == pytest.approx(stats.anderson(w).statistic, rel=0.02)
 
 
-def test_standard_errors_are_the_spread_of_the_estimates():
-    fits = [fit(log_normal_weights(300, seed), "log-normal") for seed in range(400)]
-    for name in ("mean", "std"):
-        spread = np.std([getattr(f, name) for f in fits])
-        assert getattr(fits[0], f"{name}_error") == pytest.approx(spread, rel=0.15)
-
-
-def test_a_known_law_is_recovered_and_near():
+def test_a_known_distribution_is_recovered_within_its_standard_error():
     found = fit(log_normal_weights(), "log-normal")
-    assert abs(found.mean + 0.702) < 4 * found.mean_error
-    assert abs(found.std - 0.9355) < 4 * found.std_error
+    assert abs(found.mean + 0.702) < 4 * found.std / math.sqrt(found.count)
+    assert abs(found.std - 0.9355) < 4 * found.std / math.sqrt(2 * found.count)
     assert found.ks < 0.02 < 0.1 < fit(log_normal_weights(), "normal").ks
     assert found.anderson < 1.04 < fit(log_normal_weights(), "normal").anderson
 
@@ -80,15 +73,13 @@ def test_anderson_distance_does_not_grow_with_the_sample():
     assert small == pytest.approx(large, rel=0.15)
 
 
-def test_likelihood_ratio_takes_the_right_side():
+def test_likelihood_ratio_favours_the_true_distribution():
     for_log_normal, for_normal = (
         likelihood_ratio(log_normal_weights()),
         likelihood_ratio(normal_weights()),
     )
     assert for_log_normal.z > 5
     assert for_normal.z < -5
-    assert for_log_normal.p_value < 1e-6
-    assert for_log_normal.total == pytest.approx(4000 * for_log_normal.per_weight)
 
 
 def test_likelihood_ratio_is_that_of_scipys_densities():
@@ -97,7 +88,9 @@ def test_likelihood_ratio_is_that_of_scipys_densities():
     expected = stats.lognorm.logpdf(w, shape, scale=scale) - stats.norm.logpdf(
         w, *stats.norm.fit(w)
     )
-    assert likelihood_ratio(w).total == pytest.approx(expected.sum(), rel=1e-6)
+    found, error = likelihood_ratio(w), expected.std() / math.sqrt(len(w))
+    assert found.per_weight == pytest.approx(expected.mean(), rel=1e-6)
+    assert found.z == pytest.approx(expected.mean() / error, rel=1e-6)
 
 
 def test_skew_of_the_logarithm():
@@ -106,7 +99,7 @@ def test_skew_of_the_logarithm():
     assert log_skew(normal_weights(40_000)) == pytest.approx(-1.535, abs=0.08)
 
 
-def test_quantile_plot_is_the_diagonal_for_the_true_law():
+def test_quantile_plot_is_the_diagonal_for_the_true_distribution():
     plot = quantile_plot(log_normal_weights(40_000), "log-normal", points=19)
     assert np.abs(plot.theory - plot.sample).max() < 0.05
     bent = quantile_plot(normal_weights(40_000), "log-normal", points=19)
@@ -122,7 +115,7 @@ def test_quantile_plot_is_scipys_at_the_median():
     )
 
 
-def test_the_dual_change_tells_the_rule():
+def test_the_dual_change_identifies_the_rule():
     """Under Gaussian directions the change is exactly Gaussian for the rule's own φ, no other."""
     start = torch.from_numpy(log_normal_weights())
     d = torch.from_numpy(np.random.default_rng(1).normal(size=4000))
@@ -139,17 +132,17 @@ def test_the_dual_change_tells_the_rule():
         assert sorted(distances.values())[1] > 0.04
 
 
-@pytest.mark.parametrize("law", ["normal", "log-normal"])
+@pytest.mark.parametrize("distribution", ["normal", "log-normal"])
 @pytest.mark.parametrize("weights", [[], [1.0, 2.0], [1.0, 1.0, 1.0], [1.0, math.nan, 2.0, 3.0]])
-def test_samples_without_a_law_are_refused(weights, law):
+def test_samples_that_cannot_be_fitted_are_refused(weights, distribution):
     with pytest.raises(ValueError, match="at least three finite weights"):
-        fit(weights, law)
+        fit(weights, distribution)
 
 
 def test_further_mistakes_are_explained():
     with pytest.raises(ValueError, match="1 of 4 weights are zero"):
         fit([0.0, 1.0, 2.0, 3.0], "log-normal")
-    with pytest.raises(ValueError, match="law must be"):
+    with pytest.raises(ValueError, match="distribution must be"):
         fit([1.0, 2.0, 3.0], "gamma")
     with pytest.raises(ValueError, match="not all equal"):
         fit([1.0, -1.0, 1.0, -1.0], "log-normal")

@@ -1,4 +1,4 @@
-"""Problems are what their descriptions say, and the same for the same seed."""
+"""Tasks: the problems match their descriptions and are the same for the same seed."""
 
 import math
 
@@ -20,14 +20,14 @@ TASKS = [
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: type(task).__name__)
-def test_a_seed_is_a_problem(task):
+def test_the_same_seed_gives_the_same_problem(task):
     first, again, other = task.build(1), task.build(1), task.build(2)
     assert_close(first.train.inputs, again.train.inputs)
     assert_close(list(first.start.parameters()), list(again.start.parameters()))
     assert not torch.equal(first.train.inputs, other.train.inputs)
 
 
-def test_relevant_inputs_decide():
+def test_relevant_inputs_decide_the_class():
     problem = TASKS[0].build(0)
     assert problem.relevant.sum() == 5
     for examples in (problem.train, problem.validation, problem.test):

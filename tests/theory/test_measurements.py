@@ -1,4 +1,4 @@
-"""The numbers of the page Theory: they agree, they can fail, and their errors are honest."""
+"""Measurements of the page Theory: they agree, they can fail, and their errors are right."""
 
 import math
 
@@ -9,10 +9,10 @@ from scipy import integrate, stats
 
 from dale_demo.drawing.palette import INHIBITORY
 from dale_demo.process import GeometricBrownianMotion
-from dale_demo.theory import measurements as theory
+from dale_demo.theory import measurements
 from dale_demo.theory.claims import LIMIT, Claim, equal, follows, mean_of
 from dale_demo.theory.measurements import MEASUREMENTS
-from dale_demo.theory.mixture import PROCESS
+from dale_demo.theory.mixture import LOG_MEANS, LOG_STDS, PROCESS, WEIGHTS, mixture_score
 from dale_demo.theory.pictures import PICTURES
 
 SEEDS = range(3)
@@ -28,7 +28,7 @@ def test_every_claim_holds_and_every_list_has_a_control(name, seed):
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-def test_a_seed_is_a_measurement(name):
+def test_the_same_seed_gives_the_same_measurement(name):
     first, again, other = (MEASUREMENTS[name](seed) for seed in (1, 1, 2))
     assert first == again
     if any(claim.random for claim in first):
@@ -74,7 +74,7 @@ def test_a_wrong_library_is_noticed(monkeypatch):
         assert not all(claim.holds for claim in MEASUREMENTS[name](0)), name
 
 
-def test_helpers_measure_what_they_say():
+def test_claims_are_built_from_mean_error_and_difference():
     values = torch.tensor([1.0, 2.0, 3.0, 6.0], dtype=torch.float64)
     claim = mean_of("", values, 3.0)
     assert (claim.measured, claim.expected) == (3.0, 3.0)
@@ -83,7 +83,7 @@ def test_helpers_measure_what_they_say():
     assert not equal("", torch.tensor([0.0, 1e-10])).holds
 
 
-def test_ks_distance_has_the_mean_and_spread_of_kolmogorovs_law():
+def test_ks_distance_has_the_mean_and_spread_of_the_kolmogorov_distribution():
     claim = follows("", torch.linspace(0, 1, 400, dtype=torch.float64), stats.uniform.cdf)
     assert claim.expected == pytest.approx(stats.kstwobign.mean() / 20, rel=1e-3)
     assert claim.error == pytest.approx(stats.kstwobign.std() / 20, rel=1e-3)
@@ -92,7 +92,7 @@ def test_ks_distance_has_the_mean_and_spread_of_kolmogorovs_law():
 
 def test_crossing_probability_by_quadrature_over_the_noise():
     x, delta = torch.tensor([0.4, 1.3], dtype=torch.float64), 0.7
-    h = theory.mixture_score()(x[:, None], torch.ones(2, dtype=torch.float64))[:, 0].tolist()
+    h = mixture_score()(x[:, None], torch.ones(2, dtype=torch.float64))[:, 0].tolist()
     mu, sigma = PROCESS.mu, PROCESS.sigma
 
     def below(z, h):
@@ -101,19 +101,18 @@ def test_crossing_probability_by_quadrature_over_the_noise():
 
     grid = np.linspace(-8, 8, 400_001)
     expected = [integrate.trapezoid(below(grid, value), grid) for value in h]
-    found = theory.crossing_probability(x, delta)
+    found = measurements.crossing_probability(x, delta)
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_posterior_variance_by_brute_force():
     generator, t = torch.Generator().manual_seed(0), 0.3
-    a, b, w = theory.LOG_MEANS, theory.LOG_STDS, theory.WEIGHTS
     y0 = torch.linspace(-2, 2, 1001, dtype=torch.float64)
     prior = sum(
         wk * torch.from_numpy(stats.norm.pdf(y0, ak, bk))
-        for ak, bk, wk in zip(a, b, w, strict=True)
+        for ak, bk, wk in zip(LOG_MEANS, LOG_STDS, WEIGHTS, strict=True)
     )
-    x0 = theory.draw_data(generator, 3000)
+    x0 = measurements.draw_data(generator, 3000)
     z = torch.randn(3000, generator=generator, dtype=torch.float64)
     y = PROCESS.forward(x0, torch.tensor(t), z).log()[:, None]
     m, s = (PROCESS.mu - PROCESS.sigma**2 / 2) * t, PROCESS.sigma * math.sqrt(t)
@@ -121,7 +120,9 @@ def test_posterior_variance_by_brute_force():
     posterior /= posterior.sum(1, keepdim=True)
     variance = (posterior * y0**2).sum(1) - (posterior * y0).sum(1) ** 2
     error = variance.std().item() / math.sqrt(len(variance))
-    assert theory.posterior_variance(t) == pytest.approx(variance.mean().item(), abs=4 * error)
+    assert measurements.posterior_variance(t) == pytest.approx(
+        variance.mean().item(), abs=4 * error
+    )
     assert error < 0.003
 
 
@@ -130,13 +131,13 @@ def test_the_rate_is_the_closed_form(rate):
     x = torch.empty(500, 1, dtype=torch.float64).exponential_(
         rate, generator=torch.Generator().manual_seed(0)
     )
-    found, error = theory.exponential_rate(x)
+    found, error = measurements.exponential_rate(x)
     assert found == pytest.approx((2 * x.sum() / (x**2).sum()).item(), rel=1e-9)
     assert abs(found - rate) < 5 * error
 
 
 @pytest.mark.parametrize("name", MEASUREMENTS)
-def test_every_step_has_a_picture(name):
+def test_every_measurement_has_a_figure(name):
     text = PICTURES[name]().svg()
     assert text.startswith("<svg")
     assert "nan" not in text

@@ -11,13 +11,13 @@ LEGEND = {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"}
 
 
 def quantiles(record: LearningRecord) -> go.Figure:
-    """Q–Q plot of ln|w| against the log-normal law fitted to each rule, in standard deviations."""
+    """Draw the Q–Q plot of ln|w| against each rule's log-normal fit, in standard deviations."""
     figure = go.Figure()
     figure.add_scatter(
         x=[-3, 3],
         y=[-3, 3],
         mode="lines",
-        name="the law itself",
+        name="log-normal",
         line={"color": THEORY, "dash": "dash"},
     )
     for name, rule in record.rules.items():
@@ -30,13 +30,13 @@ def quantiles(record: LearningRecord) -> go.Figure:
             name=NAMES[name],
             marker={"color": RULES[name], "size": 7},
         )
-    figure.update_xaxes(title="quantile of the log-normal law, in standard deviations of ln|w|")
+    figure.update_xaxes(title="quantile of the log-normal fit, in standard deviations of ln|w|")
     figure.update_yaxes(title="quantile of the weights")
     return figure.update_layout(height=420, margin=MARGIN, legend=LEGEND)
 
 
 def pruning(record: LearningRecord, share: float) -> go.Figure:
-    """What is left of each rule's skill when the smallest weights go; a line marks `share`."""
+    """Draw accuracy or minus the loss against the share pruned; a line marks `share`."""
     figure = go.Figure()
     x = 100 * np.array(SHARES, np.float32)
     for name, rule in record.rules.items():
@@ -53,7 +53,7 @@ def pruning(record: LearningRecord, share: float) -> go.Figure:
 
 
 def trials(record: LearningRecord) -> go.Figure:
-    """What each rate achieved on the validation examples; a ring marks the one that was used."""
+    """Draw what each rate achieved on the validation examples; a ring marks the one used."""
     figure = go.Figure()
     for name, rule in record.rules.items():
         if not rule.searched:

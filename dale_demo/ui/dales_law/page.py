@@ -10,37 +10,40 @@ from streamlit.delta_generator import DeltaGenerator
 from dale_demo.ui.dales_law import story
 from dale_demo.ui.dales_law.player import learning_player
 from dale_demo.ui.dales_law.record import LearningRecord
-from dale_demo.ui.dales_law.settings import Choice, controls, default_choice
-from dale_demo.ui.dales_law.stored_run import stored
+from dale_demo.ui.dales_law.settings import LearningRequest, controls, default_request
+from dale_demo.ui.dales_law.stored_run import load_stored_training
 from dale_demo.ui.shared.warm_up import warm_up
 
 if TYPE_CHECKING:
     from dale_demo.ui.dales_law.run import Training
 
 HEAD_START = 0.5
-"""Seconds by which the first picture goes ahead of the many scripts that widgets load."""
+"""Seconds between the player and the widgets on the first visit.
+
+Widgets make the browser load many scripts; without the delay, the player waits for them too.
+"""
 TRAINING = "dale_demo.ui.dales_law.run"
 """Module that imports PyTorch, which nothing else on this page needs."""
 SLICE = 0.4
-"""Seconds of training between two pictures."""
+"""Seconds of training between two updates of the page."""
 
 
 @dataclass
-class Learning:
-    """What a visitor's session keeps.
+class LearningSession:
+    """What the page keeps in a visitor's session.
 
     Args:
-        record: The training that is shown below the player, and in it unless another is going.
+        record: The training shown below the player, and in the player unless another is running.
         run: Its identity.
-        choice: What the widgets asked for when the page was last drawn.
-        training: The training that is going.
-        remark: One sentence on what went wrong with the last.
+        request: What the widgets asked for when the page was last drawn.
+        training: The training that is running.
+        remark: One sentence on why the last training failed.
         drawn: Identity of the training that the whole page was last drawn with.
     """
 
     record: LearningRecord
     run: str = "stored"
-    choice: Choice = field(default_factory=default_choice)
+    request: LearningRequest = field(default_factory=default_request)
     training: "Training | None" = None
     remark: str = ""
     drawn: str = "stored"
@@ -53,37 +56,39 @@ def page() -> None:
     remark = st.empty()
     first = "learning" not in st.session_state
     if first:
-        st.session_state["learning"] = Learning(_opening())
-    learning: Learning = st.session_state["learning"]
+        st.session_state["learning"] = LearningSession(_stored_training())
+    learning: LearningSession = st.session_state["learning"]
     learning.drawn = learning.run
+    # On the first visit the player comes before the widgets, to be seen at once; afterwards the
+    # widgets come first, so that Run starts what they show.
     if first:
-        _stage()
+        _player_section()
         time.sleep(HEAD_START)
-        _choose(learning)
+        _settings(learning)
     else:
-        _choose(learning)
-        _stage()
-    story.tell(learning.record)
+        _settings(learning)
+        _player_section()
+    story.draw(learning.record)
     _check(learning, remark)
 
 
 @st.cache_resource(show_spinner=False)
-def _opening() -> LearningRecord:
-    return stored("opening")
+def _stored_training() -> LearningRecord:
+    return load_stored_training("opening")
 
 
-def _choose(learning: Learning) -> None:
+def _settings(learning: LearningSession) -> None:
     with st.sidebar:
-        learning.choice = controls()
+        learning.request = controls()
 
 
-def _check(learning: Learning, remark: DeltaGenerator) -> None:
-    """Say what does not go together, or that the settings are not those of the picture."""
-    if not _differs(learning.choice, learning.record):
+def _check(learning: LearningSession, remark: DeltaGenerator) -> None:
+    """Warn of settings that do not fit together, or note that they are not those shown."""
+    if not _differs(learning.request, learning.record):
         warm_up(TRAINING)
         return
     try:
-        learning.choice.build()
+        learning.request.build()
     except ValueError as error:
         remark.warning(str(error))
         return
@@ -91,18 +96,18 @@ def _check(learning: Learning, remark: DeltaGenerator) -> None:
         remark.caption("Press **Run** to see these settings.")
 
 
-def _differs(choice: Choice, record: LearningRecord) -> bool:
-    """Whether a run of `choice` would show something else; searched rates are compared as such."""
-    if choice.described() != dict(record.task) or list(choice.rates) != list(record.rules):
+def _differs(request: LearningRequest, record: LearningRecord) -> bool:
+    """Whether a run of `request` would differ from `record`; a searched rate equals None."""
+    if request.described() != dict(record.task) or list(request.rates) != list(record.rules):
         return True
     shown = {n: None if r.searched else r.learning_rate for n, r in record.rules.items()}
-    return shown != dict(choice.rates)
+    return shown != dict(request.rates)
 
 
 @st.fragment
-def _stage() -> None:
-    """Buttons and player. While a training goes, the browser asks for this again and again."""
-    learning: Learning = st.session_state["learning"]
+def _player_section() -> None:
+    """Draw buttons and player; during a training the browser asks for a rerun after each slice."""
+    learning: LearningSession = st.session_state["learning"]
     _buttons(learning)
     if learning.training:
         _advance(learning, learning.training)
@@ -113,71 +118,71 @@ def _stage() -> None:
     _play(learning)
 
 
-def _buttons(learning: Learning) -> None:
-    going = learning.training is not None
+def _buttons(learning: LearningSession) -> None:
+    running = learning.training is not None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Run",
             key="run",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=going,
+            disabled=running,
             on_click=_start,
             args=(learning,),
         )
-        if going:
+        if running:
             st.button("Stop", key="halt", icon=":material/stop:", on_click=_stop, args=(learning,))
 
 
-def _start(learning: Learning) -> None:
-    """Begin a training with the settings as they are; nothing shown is lost if they do not fit."""
+def _start(learning: LearningSession) -> None:
+    """Start a training with the present settings; if they do not fit, what is shown stays."""
     from dale_demo.ui.dales_law.run import Training
 
     learning.remark = ""
     try:
-        learning.training = Training(learning.choice)
+        learning.training = Training(learning.request)
     except ValueError as error:
         learning.remark = str(error)
 
 
-def _stop(learning: Learning) -> None:
+def _stop(learning: LearningSession) -> None:
     if training := learning.training:
         training.stop()
         _keep(learning, training)
 
 
-def _advance(learning: Learning, training: "Training") -> None:
-    """Train for one slice, in a place of the line."""
-    from dale_demo.ui.shared.queue import place
+def _advance(learning: LearningSession, training: "Training") -> None:
+    """Train for one slice, after waiting in the queue for the device."""
+    from dale_demo.ui.shared.queue import wait_turn
 
-    line = st.progress(training.progress, training.status)
+    bar = st.progress(training.progress, training.status)
     try:
-        with place(line):
+        with wait_turn(bar):
             training.advance(SLICE)
     except ValueError as error:
         learning.training, learning.remark = None, str(error)
-        line.empty()
+        bar.empty()
         return
-    line.progress(training.progress, training.status)
+    bar.progress(training.progress, training.status)
     if training.record is None:
         story.trials_so_far(training.trials)
     if training.done:
         _keep(learning, training)
 
 
-def _keep(learning: Learning, training: "Training") -> None:
-    """Show what a training has come to, if to anything."""
+def _keep(learning: LearningSession, training: "Training") -> None:
+    """End the training and show its result, if it has one."""
     learning.training = None
     if training.record:
         learning.record, learning.run = training.record, training.run
 
 
-def _play(learning: Learning) -> None:
-    """The player: of the training that is going, once it has a first frame."""
+def _play(learning: LearningSession) -> None:
+    """Draw the player, with the training that is running once it has a first frame."""
     training = learning.training
     beat = training.beat if training else None
-    record, run, going = learning.record, learning.run, False
+    record, run, running = learning.record, learning.run, False
     if training and training.record:
-        record, run, going = training.record, training.run, True
+        record, run, running = training.record, training.run, True
     learning_player(record, key="learning-player", run=run, beat=beat)
-    st.caption(story.account(record, going))
+    st.caption(story.describe(record, running))

@@ -1,6 +1,6 @@
-// Plays a training: for each learning rule its numbers, the law of its weights and the paths of
-// some; for all of them how well they do. Comes after film.js. The default export is called again
-// on every rerun: frames that are added to the same run are played on, another run starts anew.
+// Player of a training: for each learning rule its numbers, the histogram of its weights and the
+// paths of some; for all rules their accuracy or loss. Comes after film.js. The default export is
+// called on every rerun: added frames of the same run are played on, another run starts anew.
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".player");
@@ -28,12 +28,12 @@ class Training extends Film {
 
   take(data) {
     this.data = data;
-    this.laws = data.rules.map((rule) => topOf(rule));
+    this.tops = data.rules.map((rule) => topOf(rule));
     this.crossed = data.rules.some((rule) => rule.flips.at(-1) > 0);
     this.pathRange = pathRange(data.rules);
   }
 
-  // More frames of the same run: play on if the end was being watched.
+  // Take more frames of the same run: play on if the last frame was shown.
   update(data) {
     const more = data.steps.length - 1 > this.last;
     const following = this.frame === this.last;
@@ -45,8 +45,8 @@ class Training extends Film {
     else this.play();
   }
 
-  // Ask for more, once a beat, when the page's script has come to its end: a request would cut it
-  // short.
+  // Ask for more once per beat, when the page's script has ended: a request during a script would
+  // interrupt it.
   ask(beat, send) {
     if (this.asked === beat) return;
     this.asked = beat;
@@ -73,7 +73,7 @@ class Training extends Film {
     const plots = [figure([head(sentence(measure.label)), this.measurePlot], measureCaption(measure))];
     if (rules[0].share.at(-1) !== null) {
       plots.push(figure([head("Share of |w| on relevant inputs"), this.sharePlot],
-        "How much of all synaptic strength lies where the answer is; the rest only adds noise."));
+        "How much of all synaptic strength is on inputs that matter; the rest only adds noise."));
     }
     this.root.replaceChildren(
       element("div", { class: "bar" }, this.controls, this.readout),
@@ -112,8 +112,8 @@ class Training extends Film {
     const { data, frame: k } = this;
     this.toggle.setAttribute("aria-pressed", this.song);
     this.panels.forEach((panel, i) => {
-      const top = this.song ? Math.max(this.laws[i], songTop(data)) : this.laws[i];
-      drawLaw(panel.law, data, data.rules[i], k, top, this.song);
+      const top = this.song ? Math.max(this.tops[i], songTop(data)) : this.tops[i];
+      drawWeights(panel.weights, data, data.rules[i], k, top, this.song);
       drawPaths(panel.paths, pathsOf(data, data.rules[i], this.crossed, this.pathRange), k);
     });
     drawSeries(this.measurePlot, data, "measure", measureAxis(data), k);
@@ -124,7 +124,7 @@ class Training extends Film {
 // ---- One rule -------------------------------------------------------------------------------
 
 function rulePanel(rule, { measure, relevant }) {
-  const law = svg("svg", { class: "law", role: "img", "aria-label": `Histogram of the weights, ${rule.name}` });
+  const weights = svg("svg", { class: "weights", role: "img", "aria-label": `Histogram of the weights, ${rule.name}` });
   const paths = svg("svg", { class: "paths", role: "img", "aria-label": `Paths of single weights, ${rule.name}` });
   const some = `${rule.paths.length} weights over training`;
   const pathsCaption = relevant ? `${some}; thick: on relevant inputs.` : `${some}.`;
@@ -136,21 +136,21 @@ function rulePanel(rule, { measure, relevant }) {
     element("div", { class: "name" }, sentence(rule.name),
       element("span", {}, `η = ${Number(rule.rate.toPrecision(3))}, ${origin}`)),
     element("div", { class: "numbers" }, ...numbers.map((one) => one.root)),
-    figure([law], "Weights by size |w|, as shares of all."),
+    figure([weights], "Weights by size |w|, as shares of all."),
     figure([paths], pathsCaption));
   const tell = (now, k) => {
     score.say(scoreText(now.measure[k], measure.kind));
     flips.say(now.flips[k].toLocaleString("en"));
     share.say(now.share[k] === null ? "" : percent(now.share[k]));
   };
-  return { root, law, paths, tell };
+  return { root, weights, paths, tell };
 }
 
-// ---- The law of the weights -----------------------------------------------------------------
+// ---- Histogram of the weights ---------------------------------------------------------------
 
-// Positive weights stand on the middle line, negative ones hang below it; each bar is a share of
-// all weights. `top` is the share at full height; what is higher is cut and says its share.
-function drawLaw(plot, data, rule, k, top, song) {
+// Positive weights are drawn above the middle line, negative ones below; each bar is a share of all
+// weights. `top` is the share at full height; a higher bar is cut and labelled with its share.
+function drawWeights(plot, data, rule, k, top, song) {
   const box = frameOf(plot);
   if (!box) return;
   const [low, high] = data.bins;
@@ -170,13 +170,13 @@ function drawLaw(plot, data, rule, k, top, song) {
       parts.push(cutOff(px(low + (spike + 1) * width), at, bars[spike]));
     }
   });
-  parts.push(...lawCurves(data, rule, k, { low, high, width, px, py, share: sum(counts[0]) / total }, song));
+  parts.push(...fittedCurves(data, rule, k, { low, high, width, px, py, share: sum(counts[0]) / total }, song));
   parts.push(svg("path", { class: "zero", d: `M${box.left} ${middle}H${box.right}` }));
   for (const [at, text] of logTicks(low, high, Math.floor(box.width / 48))) parts.push(...tick(px(at), box, text));
   plot.replaceChildren(...parts);
 }
 
-function lawCurves(data, rule, k, { low, high, width, px, py, share }, song) {
+function fittedCurves(data, rule, k, { low, high, width, px, py, share }, song) {
   const grid = Array.from({ length: CURVE_POINTS + 1 }, (_, i) => low + ((high - low) * i) / CURVE_POINTS);
   const parts = [];
   const both = (density, stroke, dashed) => {
@@ -193,12 +193,13 @@ function lawCurves(data, rule, k, { low, high, width, px, py, share }, song) {
   return parts;
 }
 
-// Share in a bin at the peak of the law of Song et al., were all weights of one sign.
+// Share in a bin at the peak of the distribution of Song et al., if all weights had one sign.
 function songTop({ bins: [low, high], rules, songStd }) {
   return (1.05 * normal(0, 0, songStd) * (high - low)) / rules[0].counts[0][0].length;
 }
 
-// Share at which bars are cut: what the fullest bins but three reach late in the run.
+// Share at which bars are cut: the fourth highest bar late in the run, with some room. Equal weights
+// fill one bin at the start, which would make all other bars invisible.
 function topOf(rule) {
   const late = rule.counts.slice(Math.floor(rule.counts.length / 2));
   const peaks = late.map((counts) => {
@@ -256,7 +257,7 @@ function drawSeries(plot, data, field, axis, k) {
   plot.replaceChildren(...parts);
 }
 
-// At whole epochs, where frames stand at enough of them.
+// At whole epochs, if enough frames are at whole epochs.
 function epochMarks({ epochs }, width) {
   const all = [...epochs.keys()];
   const whole = all.filter((i) => Number.isInteger(epochs[i]));
@@ -282,13 +283,13 @@ function shareAxis([low, high]) {
 
 function measureCaption({ kind }) {
   return {
-    share: "Share of examples, never trained on, that are answered rightly.",
-    sum: "Squared errors of all examples so far, each met before it was learned: lower is better.",
-    log: "Mean squared error on the examples; nothing can generalise here, so only fitting counts.",
+    share: "Share of test examples, never trained on, that are answered correctly.",
+    sum: "Squared errors of all examples so far, each before it was learned: lower is better.",
+    log: "Mean squared error on the training examples; nothing can generalise here, so only the fit counts.",
   }[kind];
 }
 
-// ---- Words ----------------------------------------------------------------------------------
+// ---- Numbers as text ----------------------------------------------------------------------------------
 
 function scoreText(value, kind) {
   if (kind === "share") return percent(value);

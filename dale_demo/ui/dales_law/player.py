@@ -1,9 +1,9 @@
-"""The learning player: rules side by side over the time of training, scrubbed in the browser.
+"""The training player: rules side by side over training time, scrubbed in the browser.
 
-One JSON object goes over, with the histograms cut to the bins that are ever used; all drawing is
-in learning_player.js, on top of film.js. While a run goes, the browser asks for more once it has
-drawn what it got and the page's script has ended: so nothing is sent faster than it can be shown,
-no script is cut short, and a closed tab ends the run by itself.
+One JSON object is sent, with the histograms cut to the bins that are used; all drawing is in
+player.js, on top of film.js. During a run, the browser asks for more once it has drawn what it has
+and the page's script has ended. So nothing is sent faster than it can be shown, no script is
+interrupted, and closing the tab ends the run.
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 
 from dale_demo.drawing import palette
-from dale_demo.ui.dales_law.record import LAWS, NAMES, Array, LearningRecord, RuleRecord
+from dale_demo.ui.dales_law.record import DISTRIBUTIONS, NAMES, Array, LearningRecord, RuleRecord
 from dale_demo.ui.dales_law.settings import ONLINE
 from dale_demo.ui.shared.assets import asset
 
@@ -25,7 +25,7 @@ COLOURS = {
 SONG_STD = 0.9355
 """Standard deviation of ln w for EPSP amplitudes in layer 5 (Song et al., 2005)."""
 LEAST_PATH = 1e-12
-"""Magnitude at which paths are drawn that are smaller, or zero."""
+"""Magnitude at which smaller weights are drawn: ln 0 has no place on a log axis."""
 
 _component = st.components.v2.component(
     "dale_learning_player",
@@ -36,24 +36,24 @@ _component = st.components.v2.component(
 
 
 def learning_player(record: LearningRecord, *, key: str, run: str, beat: int | None = None) -> None:
-    """Draw the player; a rerun with the same run leaves it where it stands.
+    """Draw the player; a rerun with the same run leaves its position as it is.
 
     Args:
         record: What to play.
         key: Of the component on its page.
         run: Identity of the run; frames that are added to it do not start it anew.
-        beat: A number that grows while the run goes, upon which the browser asks for a rerun;
-            None if there is nothing to wait for.
+        beat: A number that grows during a run; for each the browser asks for a rerun once. None if
+            there is nothing to wait for.
     """
     _component(data={"run": run, "beat": beat, **pack(record)}, key=key, on_more_change=_nothing)
 
 
 def _nothing() -> None:
-    """The rerun itself is what the browser asks for."""
+    """Do nothing: the rerun itself is what the browser asks for."""
 
 
 def pack(record: LearningRecord) -> dict[str, Any]:
-    """Turn a record into what learning_player.js reads; NaN becomes None."""
+    """Convert a record to what player.js reads; NaN becomes None."""
     first, last = _used_bins(record)
     return {
         "steps": record.steps.tolist(),
@@ -72,7 +72,7 @@ def pack(record: LearningRecord) -> dict[str, Any]:
 
 
 def measure(record: LearningRecord) -> dict[str, Any]:
-    """What the rules are compared by: its field, its name, whether more is better."""
+    """Return the measure that rules are compared by: field, label and kind of axis."""
     name = record.task["name"]
     if name in ONLINE:
         return {"field": "cumulative_loss", "label": "loss so far, summed", "kind": "sum"}
@@ -82,7 +82,7 @@ def measure(record: LearningRecord) -> dict[str, Any]:
 
 
 def _used_bins(record: LearningRecord) -> tuple[int, int]:
-    """First bin that any rule ever uses, and the one after the last."""
+    """Find the bins that any rule uses at any time, with one empty bin at each end."""
     used = np.zeros(len(record.edges) - 1, bool)
     for rule in record.rules.values():
         used |= rule.frames.counts.any((0, 1))
@@ -99,7 +99,7 @@ def _pack_rule(name: str, rule: RuleRecord, record: LearningRecord, bins: slice)
         "rate": rule.learning_rate,
         "searched": rule.searched,
         "counts": frames.counts[:, :, bins].tolist(),
-        "fits": {law: _plain(frames.fits[:, i, :2]) for i, law in enumerate(LAWS)},
+        "fits": {d: _plain(frames.fits[:, i, :2]) for i, d in enumerate(DISTRIBUTIONS)},
         "measure": _plain(getattr(frames, measure(record)["field"])),
         "share": _plain(frames.relevant_share),
         "flips": frames.flips.tolist(),
@@ -110,7 +110,7 @@ def _pack_rule(name: str, rule: RuleRecord, record: LearningRecord, bins: slice)
 
 
 def _plain(values: Array) -> list[Any]:
-    """Nested lists of five significant digits, NaN as None."""
+    """Convert to nested lists of five significant digits, NaN as None."""
     if values.ndim > 1:
         return [_plain(row) for row in values]
     return [float(f"{v:.5g}") if math.isfinite(v) else None for v in values.tolist()]

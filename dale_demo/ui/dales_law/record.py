@@ -1,6 +1,8 @@
 """A run of learning rules as arrays: what is stored, sent to the browser and plotted.
 
-Reading and drawing one needs no PyTorch; making one does.
+Reading and drawing a record needs no PyTorch, so the page opens without importing it; making one
+does. This is why the names of distributions and potentials are repeated here: the package
+`dale_demo.plasticity` imports PyTorch.
 """
 
 import io
@@ -18,17 +20,17 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from dale_demo.plasticity.experiment import Experiment, Rule, RuleState, Snapshot, Trial
+    from dale_demo.plasticity import Experiment, Rule, RuleState, Snapshot, Trial
 
 NAMES = {
     "gd": "gradient descent",
     "sign-constrained": "sign-constrained descent",
     "eg": "exponentiated gradient",
 }
-LAWS = ("normal", "log-normal")
+DISTRIBUTIONS = ("normal", "log-normal")
 POTENTIALS = ("2-norm", "3-norm", "entropy")
 SHARES = (0.0, 0.25, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995)
-"""What is pruned, as a share of all weights."""
+"""Shares of all weights that are pruned, denser where the curves fall."""
 
 Array = NDArray[Any]
 Trials = Mapping[str, Sequence["Trial"]]
@@ -36,15 +38,15 @@ Trials = Mapping[str, Sequence["Trial"]]
 
 @dataclass(frozen=True)
 class RuleFrames:
-    """What a rule has made of the weights, at F moments; `RuleState` says what each number is.
+    """What a rule has made of the weights, at F moments; see `RuleState` for each number.
 
     Args:
         train_loss, test_loss, test_accuracy, cumulative_loss, relevant_share: [F], NaN where the
             task has no such thing.
         flips, flipped: [F].
         counts: Histogram of |w| between the edges of the record; positive, negative [F, 2, K].
-        fits: Mean, standard deviation, KS and A²/n of each of `LAWS` [F, 2, 4], NaN where none.
-        dual_change: KS distance of the change of ∇φ(w) to a normal law, by `POTENTIALS` [F, 3].
+        fits: Mean, standard deviation, KS and A²/n by `DISTRIBUTIONS` [F, 2, 4], NaN where none.
+        dual_change: KS distance of the change of ∇φ(w) to a normal one, by `POTENTIALS` [F, 3].
         paths: The followed weights [F, P].
     """
 
@@ -68,7 +70,7 @@ class RuleEnd:
     Args:
         likelihood: Log-likelihood ratio of log-normal against normal, nats a weight, and its z [2].
         log_skew: Skewness of ln|w| at the start and at the end [2].
-        quantiles: Of the fitted log-normal law and of the weights, of ln|w| [2, Q].
+        quantiles: Of the fitted log-normal distribution and of the weights, of ln|w| [2, Q].
         pruned: Test accuracy (or minus the loss) with each of `SHARES` pruned.
     """
 
@@ -101,14 +103,14 @@ class RuleRecord:
 
 @dataclass(frozen=True)
 class LearningRecord:
-    """Rules side by side, from the start to where the run ended or has got to.
+    """Rules side by side, from the start to where the run ended or is now.
 
     Args:
         task: What was learned and how, in plain values, as the page's settings name them.
         planned: Updates of the whole run.
         steps, epochs: Of each frame [F].
         edges: Of the histograms' bins [K + 1].
-        relevant_paths: How many of the followed weights, the first, are on relevant inputs.
+        relevant_paths: How many of the followed weights are on relevant inputs; these come first.
         rules: By name of the rule.
         seconds: How long it took, the search included; None for a stored run.
     """
@@ -177,7 +179,7 @@ def _rule(name: str, arrays: Mapping[str, Array]) -> RuleRecord:
 
 
 def end_of(rule: RuleRecord) -> RuleEnd:
-    """What was measured at the end.
+    """Return what was measured at the end.
 
     Raises:
         ValueError: The training is still going.
@@ -197,7 +199,7 @@ def record(
     trials: Trials,
     seconds: float | None = None,
 ) -> LearningRecord:
-    """Gather the snapshots that there are so far; at least one.
+    """Gather the snapshots so far, at least one, into a record.
 
     Args:
         task: See `LearningRecord`.
@@ -206,7 +208,7 @@ def record(
         trials: Of the searches, by label.
         seconds: How long it took.
     """
-    from dale_demo.plasticity.experiment import BIN_EDGES
+    from dale_demo.plasticity.observation import BIN_EDGES
 
     rules = {
         name: _gather(rule, [s.states[name] for s in snapshots], trials.get(name, ()))
@@ -248,7 +250,7 @@ def _gather(rule: "Rule", states: Sequence["RuleState"], trials: Iterable["Trial
 
 
 def _stack(values: Iterable[Any]) -> Array:
-    """One array; floats in single precision, as they are only looked at."""
+    """Stack into one array; floats in single precision, as they are only plotted and printed."""
     array = np.array([_number(value) for value in values])
     return array.astype(np.float32) if array.dtype == np.float64 else array
 
@@ -258,7 +260,7 @@ def _number(value: Any) -> Any:
 
 
 def _fit_numbers(state: "RuleState") -> list[list[float]]:
-    fits = [state.fits.get(law) for law in LAWS]  # type: ignore[call-overload]
+    fits = [state.fits.get(name) for name in DISTRIBUTIONS]  # type: ignore[call-overload]
     return [[f.mean, f.std, f.ks, f.anderson_distance] if f else [math.nan] * 4 for f in fits]
 
 
@@ -273,7 +275,7 @@ def _end(start: "Tensor", weights: "Tensor", pruned: Sequence[float]) -> RuleEnd
     def measured(what: Callable[["Tensor"], Any], w: "Tensor") -> Any:
         try:
             return what(w[w != 0])
-        except ValueError:  # equal weights follow no law
+        except ValueError:  # nothing can be fitted to equal weights
             return None
 
     ratio = measured(statistics.likelihood_ratio, weights)

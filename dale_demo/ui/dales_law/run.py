@@ -1,4 +1,4 @@
-"""A training that is advanced a slice of time at a time, and can be left at any moment."""
+"""A training that advances in short slices of time, so that the page can show, stop or leave it."""
 
 import math
 import threading
@@ -9,54 +9,55 @@ from dataclasses import replace
 from typing import cast
 
 from dale_demo.plasticity import Experiment, Snapshot, Trial
-from dale_demo.plasticity.experiment import best, search
+from dale_demo.plasticity.search import MARGIN, best, search
 from dale_demo.ui.dales_law.record import NAMES, LearningRecord, finish, record
-from dale_demo.ui.dales_law.settings import Choice
+from dale_demo.ui.dales_law.settings import LearningRequest
 
 FRAMES = 61
-LEAST_TRIALS = 5
-"""A search tries no fewer rates."""
+"""Snapshots of a run: the start and 60 more, six seconds of film."""
+LEAST_TRIALS = 2 * MARGIN + 1
+"""A search tries at least this many rates, which is what its progress is measured by."""
 
 
 class Training:
-    """Search the learning rates that are not given, then train; one visitor's, kept in the session.
+    """Search the learning rates that are not given, then train; kept in one visitor's session.
 
     Args:
-        choice: What to train.
+        request: What to train.
 
     Attributes:
         run: Identity, for the player.
         beat: Slices so far.
         trials: Of the searches, by rule.
-        record: As far as it has got; None before the first snapshot.
+        record: The run so far; None before the first snapshot.
         done: Whether it has ended, by itself or by `stop`.
 
     Raises:
         ValueError: The sizes do not go together, or no rule is chosen.
     """
 
-    def __init__(self, choice: Choice):
-        self.choice = choice
+    def __init__(self, request: LearningRequest):
+        self.request = request
         self.run = uuid.uuid4().hex
         self.beat = 0
         self.trials: dict[str, list[Trial]] = {}
         self.record: LearningRecord | None = None
         self.done = False
-        self._task, self._rules = choice.build()
+        self._task, self._rules = request.build()
         self._snapshots: list[Snapshot] = []
         self._experiment: Experiment | None = None
         self._seconds = 0.0
-        self._work = self._go()
-        # A click starts a new thread while the old one is still at work on its slice.
-        self._alone = threading.Lock()
+        self._work = self._generate()
+        # A click makes Streamlit start a new thread while the old one still works on its slice.
+        self._lock = threading.Lock()
 
     def advance(self, seconds: float) -> None:
-        """Work for about so long, to the end of a snapshot or a few steps of a search.
+        """Work for about `seconds`, to the end of a snapshot or a few steps of a search.
 
         Raises:
             ValueError: A rule diverged, or no learning rate works.
         """
-        with self._alone:
+        with self._lock:
             self.beat += 1
             began = time.monotonic()
             for _ in self._work:
@@ -68,8 +69,8 @@ class Training:
             self._gather()
 
     def stop(self) -> None:
-        """End here, and measure what is there; of a run without two snapshots nothing is kept."""
-        with self._alone:
+        """End here and measure what there is; a run of fewer than two snapshots is dropped."""
+        with self._lock:
             self._work.close()
             self.done = True
             self._gather()
@@ -79,7 +80,7 @@ class Training:
         """In [0, 1], of the search and then of the training."""
         if self._experiment is not None:
             return len(self._snapshots) / FRAMES
-        wanted = sum(rate is None for rate in self.choice.rates.values())
+        wanted = sum(rate is None for rate in self.request.rates.values())
         tried = sum(min(LEAST_TRIALS, len(trials)) for trials in self.trials.values())
         return tried / (LEAST_TRIALS * wanted) if wanted else 0.0
 
@@ -93,24 +94,24 @@ class Training:
         name, trials = list(self.trials.items())[-1]
         return f"Searching the learning rate of {NAMES[name]}: trial {len(trials) + 1}"
 
-    def _go(self) -> Generator[None, None, None]:
+    def _generate(self) -> Generator[None, None, None]:
         yield from self._search()
-        self._experiment = Experiment(self._task, self._rules, seed=self.choice.seed)
+        self._experiment = Experiment(self._task, self._rules, seed=self.request.seed)
         for snapshot in self._experiment.snapshots(FRAMES):
             self._snapshots.append(snapshot)
             yield
 
     def _search(self) -> Iterator[None]:
-        """Give every rule its rate; the trials are there to be looked at as they come."""
-        task, seed = self._task, self.choice.seed
+        """Give every rule its rate; `trials` grows meanwhile, so that the page can show it."""
+        task, seed = self._task, self.request.seed
         problem = task.build(seed)
         for name, rule in list(self._rules.items()):
             if rule.learning_rate is None:
                 yield from self._search_one(name, search(task, rule, problem, seed))
 
-    def _search_one(self, name: str, drawn: Iterator[Trial | None]) -> Iterator[None]:
+    def _search_one(self, name: str, results: Iterator[Trial | None]) -> Iterator[None]:
         trials = self.trials[name] = []
-        for trial in drawn:
+        for trial in results:
             if trial:
                 trials.append(trial)
             yield
@@ -122,7 +123,7 @@ class Training:
         if self._experiment is None or not self._snapshots:
             return
         made = record(
-            self.choice.described(), self._experiment, self._snapshots, self.trials, self._seconds
+            self.request.described(), self._experiment, self._snapshots, self.trials, self._seconds
         )
         if not self.done:
             self.record = made
@@ -130,8 +131,8 @@ class Training:
             self.record = finish(made, self._experiment) if len(made) > 1 else None
 
 
-def whole(choice: Choice) -> LearningRecord:
+def train_to_end(request: LearningRequest) -> LearningRecord:
     """Search and train to the end at once; raises ValueError as `Training` does."""
-    training = Training(choice)
+    training = Training(request)
     training.advance(math.inf)
     return cast(LearningRecord, training.record)

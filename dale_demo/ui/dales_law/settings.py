@@ -1,7 +1,7 @@
-"""The widgets of the page Dale's law, its address, and what they ask for: one thing in three forms.
+"""Settings of the page Dale's law: widgets, their keys in the address, and the request they make.
 
-As on the page Sample each widget's key is its name in the address. A size has one key for each
-task, as its default and range are the task's. Nothing here needs PyTorch until a choice is built.
+Each widget's key is its query parameter. A size has one key for each task, because its default and
+range are the task's. PyTorch is imported only when a request is built.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,13 +23,13 @@ ONLINE = ("sparse", "dense")
 
 @dataclass(frozen=True)
 class Size:
-    """A whole number or a word that a task is built with.
+    """A setting of a task: a whole number or a word.
 
     Args:
         name: Of the task's argument.
         label, help: Of the widget.
-        default: Value where nobody has touched it.
-        options: What to choose from; or None for any whole number of at least 1.
+        default: Value before the visitor changes it.
+        options: Values to choose from; None for any whole number of at least 1.
     """
 
     name: str
@@ -40,12 +40,10 @@ class Size:
 
 
 EPOCHS = "Passes over all training examples."
-DRAWN_ONCE = (
-    "One example is drawn, answered and learned at a time, so this is also the run’s length."
-)
+DRAWN_ONCE = "The rules learn one example at a time, so this is also the number of updates."
 TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
     "r-of-k": (
-        "Are at least half of the k relevant inputs on? The n − k others say nothing.",
+        "Are at least half of the k relevant inputs on? The n − k other inputs do not matter.",
         (
             Size(
                 "inputs", "Inputs n", "Synapses of the neuron.", 2000, (200, 500, 1000, 2000, 5000)
@@ -71,14 +69,14 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "correlated": (
-        "Fit a few random targets with very many weights: what does each rule’s geometry choose?",
+        "Fit a few random targets with very many weights: which solution does each rule find?",
         (
             Size("inputs", "Weights D", "Far more than examples.", 10_000, (1000, 3000, 10_000)),
             Size("examples", "Examples N", "Random targets to fit.", 100, (20, 50, 100, 200)),
             Size(
                 "start",
                 "First weights",
-                "Law that the weights are drawn from, with the same variance.",
+                "Distribution that the weights are drawn from, with the same variance.",
                 "log-normal",
                 ("log-normal", "normal"),
             ),
@@ -86,7 +84,7 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
         ),
     ),
     "digits": (
-        "Read handwritten digits with two layers of neurons, from 1,800 pictures of MNIST.",
+        "Classify handwritten digits with two layers of neurons, trained on 1,800 images of MNIST.",
         (
             Size(
                 "hidden",
@@ -109,13 +107,13 @@ TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a visitor asks for, in plain values.
+class LearningRequest:
+    """A run that a visitor asks for, in plain values.
 
     Args:
         task: A key of `TASKS`.
         sizes: By the name of the task's argument.
-        rates: η of each rule that is to run; None where it is to be searched.
+        rates: η of each rule that runs; None where it is searched.
         seed: Of data, start and order.
     """
 
@@ -125,7 +123,7 @@ class Choice:
     seed: int
 
     def described(self) -> dict[str, Any]:
-        """As a record keeps it: all but the rules."""
+        """Return everything but the rules, as `LearningRecord.task` keeps it."""
         return {"name": self.task, **self.sizes, "seed": self.seed}
 
     def build(self) -> tuple["Task", dict[str, "Rule"]]:
@@ -165,14 +163,14 @@ def _task(name: str, sizes: Mapping[str, Any]) -> "Task":
             return plasticity.Digits(**sizes)
 
 
-def default_choice() -> Choice:
-    """What the widgets ask for when nobody has touched them."""
+def default_request() -> LearningRequest:
+    """Return the request of untouched widgets."""
     name = next(iter(TASKS))
     sizes = {size.name: size.default for size in TASKS[name][1]}
-    return Choice(name, sizes, dict.fromkeys(RULES), seed=0)
+    return LearningRequest(name, sizes, dict.fromkeys(RULES), seed=0)
 
 
-def controls() -> Choice:
+def controls() -> LearningRequest:
     """Draw the widgets and read them."""
     task = st.selectbox(
         "Task",
@@ -188,11 +186,11 @@ def controls() -> Choice:
     drawn = seed(0, key="draw", help="Of data, start and order: the same seed gives the same run.")
     with st.expander("Learning rates η"):
         rates = {name: _rate(name) for name in rules}
-    return Choice(task, chosen, rates, drawn)
+    return LearningRequest(task, chosen, rates, drawn)
 
 
 def key_of(task: str, name: str) -> str:
-    """A size's key, and so its name in the address."""
+    """Return the key of a size, which is its query parameter."""
     return f"{task}-{name}"
 
 
@@ -219,7 +217,7 @@ def _rules() -> list[str]:
         key="rules",
         bind="query-params",
         help="Which rules run: **GD** is gradient descent, **EG** exponentiated gradient, and "
-        "**sign-constrained** is GD that is held at zero.",
+        "**sign-constrained** is GD that stops at zero.",
     )
     return [name for name, label in RULES.items() if label in chosen]
 
@@ -234,5 +232,5 @@ def _rate(name: str) -> float | None:
         key=f"eta-{name}",
         bind="query-params",
         placeholder="best of search",
-        help=f"Learning rate of {NAMES[name]}; left empty, the best on validation examples.",
+        help=f"Learning rate of {NAMES[name]}; if empty, the best on validation examples.",
     )

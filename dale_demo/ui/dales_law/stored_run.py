@@ -1,48 +1,66 @@
-"""The stored trainings: the one that the page Dale's law opens with, and three that it speaks of.
+"""Stored trainings of the page Dale's law: the one it opens with, and three that its text cites.
 
-`python -m dale_demo.ui.learning_opening` makes them anew; do so when a rule or a task changes.
+`python -m dale_demo.ui.build dales_law` trains anew those whose task or rules have changed; raise
+`VERSION` when a change of code changes the results.
 """
 
+from functools import partial
 from pathlib import Path
 
 from dale_demo.ui.dales_law.record import LearningRecord, load_record
-from dale_demo.ui.dales_law.settings import TASKS, Choice, default_choice
+from dale_demo.ui.dales_law.settings import TASKS, LearningRequest, default_request
+from dale_demo.ui.shared.stored import StoredItem
 
 FOLDER = Path(__file__).with_name("stored")
+VERSION = 1
+"""Of the code that trains."""
 EG_AND_GD: dict[str, float | None] = {"gd": None, "eg": None}
 
 
-def choice_of(task: str, rules: dict[str, float | None], **sizes: object) -> Choice:
-    """A task's defaults, but for `sizes`, at seed 0."""
+def request_of(task: str, rules: dict[str, float | None], **sizes: object) -> LearningRequest:
+    """Return a request with a task's defaults, except for `sizes`, at seed 0."""
     defaults = {size.name: size.default for size in TASKS[task][1]}
-    return Choice(task, defaults | sizes, rules, seed=0)
+    return LearningRequest(task, defaults | sizes, rules, seed=0)
 
 
 STORED = {
-    "opening": default_choice(),
-    "dense": choice_of("dense", EG_AND_GD),
-    "log-normal-start": choice_of("correlated", EG_AND_GD),
-    "normal-start": choice_of("correlated", EG_AND_GD, start="normal"),
+    "opening": default_request(),
+    "dense": request_of("dense", EG_AND_GD),
+    "log-normal-start": request_of("correlated", EG_AND_GD),
+    "normal-start": request_of("correlated", EG_AND_GD, start="normal"),
 }
 
 
 def path(name: str) -> Path:
-    """Where a stored training lies."""
+    """Return the file of a stored training."""
     return FOLDER / f"{name}.npz"
 
 
-def stored(name: str) -> LearningRecord:
+def load_stored_training(name: str) -> LearningRecord:
     """Load a training of `STORED`."""
     return load_record(path(name))
 
 
-def main() -> None:
-    """Train them all and write them."""
-    from dale_demo.ui.dales_law.run import whole
+def items() -> list[StoredItem]:
+    """One for each stored training."""
+    return [
+        StoredItem(
+            f"dales_law/{name}",
+            (path(name),),
+            partial(_inputs, name),
+            partial(_make, name),
+            VERSION,
+        )
+        for name in STORED
+    ]
 
-    for name, choice in STORED.items():
-        whole(choice).save(path(name))
+
+def _inputs(name: str) -> dict[str, str]:
+    request = STORED[name]
+    return {"request": repr((request.task, dict(request.sizes), dict(request.rates), request.seed))}
 
 
-if __name__ == "__main__":
-    main()
+def _make(name: str) -> None:
+    from dale_demo.ui.dales_law.run import train_to_end
+
+    train_to_end(STORED[name]).save(path(name))

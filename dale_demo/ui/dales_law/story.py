@@ -1,4 +1,4 @@
-"""What the page Dale's law says around its player: what the numbers mean, why, and where not."""
+"""Text and tables of the page Dale's law: what its numbers mean, why it works, and its limits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,37 +17,39 @@ from dale_demo.ui.dales_law.record import (
     end_of,
 )
 from dale_demo.ui.dales_law.settings import RULES, TASKS, key_of
-from dale_demo.ui.dales_law.stored_run import stored
+from dale_demo.ui.dales_law.stored_run import load_stored_training
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Trial
 
 TAGLINE = (
     "A synapse is excitatory or inhibitory and stays so; its strength changes by factors. Gradient "
-    "descent ignores that. **Exponentiated gradient** keeps it, and leaves log-normal weights."
+    "descent does neither. **Exponentiated gradient** does both, and its weights are log-normal."
 )
 WHAT_YOU_SEE = (
     "The same network learns the same examples in the same order from the same start, once by each "
-    "rule. **Bars** are the weights by size, on a log axis: excitatory ones stand on the line, "
-    "inhibitory ones hang from it, and a weight that changes its sign passes to the other side. "
+    "rule. **Bars** show the weights by size, on a log axis: excitatory weights above the line, "
+    "inhibitory weights below it; a weight that changes its sign moves to the other side. "
     "**Paths** follow single weights, on log axes above and below zero. Press play or drag; the "
     "sidebar (**»** on a phone) changes the task, and the page’s address keeps it."
 )
 SONG = (
-    "**Song et al. 2005** switches on the law of synaptic strengths measured between pyramidal "
-    "cells of layer 5: ln w is normal with standard deviation 0.94. Its width can be compared; its "
-    "place cannot, for theirs is in millivolt (median 0.50 mV) and a network’s weight has no unit, "
-    "so the curve is centred on each rule’s own weights. Those cells are excitatory, too."
+    "**Song et al. 2005** adds the distribution of synaptic strengths measured between pyramidal "
+    "cells of layer 5: ln w is normal with standard deviation 0.94. Its width can be compared, its "
+    "position cannot: theirs is in millivolts (median 0.50 mV) and a network’s weight has no unit, "
+    "so the curve is centred on each rule’s own weights. Those cells are excitatory only."
 )
 ABOUT_FITS = """
-- **KS** is the largest gap between the weights’ distribution and the fitted law’s: 0 is a perfect
-  fit, and the smaller of the two says which law is nearer.
-- **A²/n** (Anderson–Darling) weighs the same gap towards the tails, where log-normal laws live.
-- **Likelihood** compares the two laws weight by weight, in nats: above 0 the weights speak for
-  log-normal, below 0 for normal; |z| under 2 says that they do not decide.
-- **Skew of ln|w|** is 0 for a log-normal law and −1.54 for a centred normal one.
+- **KS** is the largest gap between the distribution function of the weights and the fitted one: 0
+  is a perfect fit, and the smaller of the two KS distances shows which distribution is nearer.
+- **A²/n** (Anderson–Darling) gives more weight to the tails, where the two distributions differ
+  most.
+- **Likelihood** compares the two distributions weight by weight, in nats: above 0 favours
+  log-normal, below 0 normal; if |z| is under 2, the weights do not decide.
+- **Skew of ln|w|** is 0 for a log-normal distribution and −1.54 for a normal one centred on 0.
 
-All laws were fitted to the weights they are compared with, so these are distances, not tests.
+All distributions were fitted to the weights they are compared with, so these are distances, not
+tests.
 """
 FIT_ROWS = (
     "ln\\|w\\|: mean ± s.d.",
@@ -60,29 +62,30 @@ FIT_ROWS = (
     "skew of ln\\|w\\|",
 )
 ABOUT_QUANTILES = (
-    "On the dashed line a rule’s weights are log-normal. Points that leave it to the right above "
-    "the line are weights larger than that law has; a step is a group of its own, such as the "
-    "weights on relevant inputs."
+    "On the dashed line a rule’s weights are log-normal. Points above the line at the right are "
+    "weights larger than the fit predicts; a step is a separate group of weights, such as those on "
+    "relevant inputs."
 )
 ABOUT_DUAL = (
     "A rule that adds its steps to ∇φ(w) makes *the change of* ∇φ(w) a sum of many small terms, "
     "and so nearly normal; for another φ it is not. The table has the KS distance of that change "
-    "to a normal law, the least in bold. ½w² is the geometry of gradient descent, |w| ln|w| that "
-    "of exponentiated gradient (Pogodin et al., 2024); the task *correlated* shows it best."
+    "to a normal distribution, the smallest in bold. ½w² is the geometry of gradient descent, "
+    "|w| ln|w| that of exponentiated gradient (Pogodin et al., 2024); the task *correlated* shows "
+    "it best."
 )
 ABOUT_PRUNING = (
     "The smallest weights of the trained network are set to zero, and it is tested again without "
-    "learning anew. What a rule has put into few strong weights survives."
+    "further training. A network that relies on a few large weights keeps its accuracy."
 )
 ABOUT_SEARCH = (
-    "EG’s steps are relative, so it wants a far larger rate than GD; a comparison at one rate, or "
-    "with an untuned opponent, would say nothing. Every rule is tried at rates a factor of two "
-    "apart until the best is not at the edge, and judged on validation examples only."
+    "EG’s steps are relative, so it needs a far larger rate than GD; a comparison at one rate, or "
+    "with an untuned rule, would say nothing. Every rule is tried at rates a factor of two "
+    "apart until the best is not at the edge, and compared on validation examples only."
 )
 TRIAL_HEAD = ("rule", "η", "validation loss", "validation accuracy")
 MIRROR = r"""
-Gradient descent adds its step to the weight. A **mirror map** ∇φ says what to add to instead; the
-potential that both halves of this project share is the entropy
+Gradient descent adds its step to the weight. With a **mirror map** ∇φ, the step is added to ∇φ(w)
+instead. Learning and sampling in this project share one potential, the entropy
 
 $$
 \varphi(w) = \sum |w|\,\ln|w|,
@@ -100,12 +103,12 @@ LANGEVIN_STEP = (
     r"x \leftarrow x \circ \exp\big(\sigma^2\delta\, h - (\mu - \tfrac32\sigma^2)\,\delta"
     r" + a\,\sigma\sqrt\delta\, z\big)"
 )
-STEPS = (
+COMPARISON = (
     ("", "exponentiated gradient", "Dale–Langevin"),
-    ("moves", "a weight w ≠ 0, over training", "a pixel x > 0, from noise to picture"),
+    ("moves", "a weight w ≠ 0, over training", "a pixel x > 0, from noise to image"),
     ("adds to", r"$\operatorname{sign}(w)\,(\ln\lvert w\rvert + 1)$", r"$\ln x + 1$"),
     ("step size", r"$\eta$", r"$\sigma^2\delta$"),
-    ("pull", r"$-d = -\nabla_w L$", r"$1 + h = \nabla_{\ln x} \ln p$"),
+    ("gradient", r"$-d = -\nabla_w L$", r"$1 + h = \nabla_{\ln x} \ln p$"),
     ("drift", "none", r"$-(\mu - \tfrac12\sigma^2)\,\delta$"),
     ("noise", "none added", r"$a\,\sigma\sqrt\delta\,z$"),
     ("never", "takes w through zero", "takes x to zero"),
@@ -114,12 +117,12 @@ DIFFERENCE = r"""
 They **share the mirror map; they are not the same method**. EG puts the gradient in w into the
 dual step, Langevin the gradient in ln x, which is x times that in x. So to first order the gradient
 moves a weight by $|w| \circ d$ and a pixel by $x^2 \circ \nabla\ln p$: one factor more. And EG
-descends to a minimum, while Langevin dynamics with its noise draws from a law.
+descends to a minimum, while Langevin dynamics with its noise samples from a distribution.
 """
 PROOF = (
-    "**A log-normal law proves no rule.** EG leaves one, but the same shape also appears without "
-    "any learning rule (Rössler et al., 2023). What is seen in a brain agrees with EG; it does not "
-    "show that brains use it."
+    "**A log-normal distribution proves no rule.** EG leads to one, but the same shape also "
+    "appears without any learning rule (Rössler et al., 2023). What is measured in brains agrees "
+    "with EG; it does not show that brains use it."
 )
 REPORTED = (
     "**Where EG loses elsewhere.** A ResNet-50 on ImageNet reached 78.2 % by gradient descent and "
@@ -132,41 +135,41 @@ REPORTED = (
 )
 
 
-def tell(record: LearningRecord) -> None:
-    """Everything below the player."""
+def draw(record: LearningRecord) -> None:
+    """Draw everything below the player."""
     st.markdown(WHAT_YOU_SEE)
     st.markdown(SONG)
-    st.header("Which law do the weights follow?", divider="gray")
+    st.header("Which distribution do the weights have?", divider="gray")
     _fits(record)
     _quantiles(record)
-    st.header("Which geometry has been at work?", divider="gray")
+    st.header("Which geometry does each rule have?", divider="gray")
     _dual(record)
-    st.header("How much can be taken away?", divider="gray")
+    st.header("How much can be pruned?", divider="gray")
     _pruning(record)
-    st.header("Was it a fair fight?", divider="gray")
+    st.header("Is the comparison fair?", divider="gray")
     _search(record)
     st.header("Why it works", divider="gray")
     st.markdown(MIRROR)
     for equation in (EG_STEP, LANGEVIN_STEP):
         st.latex(equation)
-    st.markdown(table(STEPS[0], STEPS[1:]))
+    st.markdown(table(COMPARISON[0], COMPARISON[1:]))
     st.markdown(DIFFERENCE)
-    st.header("Honest limits", divider="gray")
+    st.header("Limits", divider="gray")
     _limits()
 
 
-def account(record: LearningRecord, going: bool = False) -> str:
-    """How a training was made, or is being made, in one line."""
+def describe(record: LearningRecord, running: bool = False) -> str:
+    """Describe in one line how a training was made, or is being made."""
     sizes = dict(record.task)
     name, seed = sizes.pop("name"), sizes.pop("seed")
     labels = {size.name: size.label for size in TASKS[name][1]}
-    told = ", ".join(f"{labels[key]} {value}" for key, value in sizes.items())
-    return f"{_origin(record, going)} the task *{name}*: {told}, seed {seed}."
+    settings = ", ".join(f"{labels[key]} {value}" for key, value in sizes.items())
+    return f"{_origin(record, running)} the task *{name}*: {settings}, seed {seed}."
 
 
-def _origin(record: LearningRecord, going: bool) -> str:
+def _origin(record: LearningRecord, running: bool) -> str:
     step = int(record.steps[-1])
-    if going:
+    if running:
         return "In training on"
     if record.stopped:
         return f"Training **stopped at update {step:,}** of {record.planned:,} on"
@@ -176,7 +179,7 @@ def _origin(record: LearningRecord, going: bool) -> str:
 
 
 def trials_so_far(trials: Mapping[str, Sequence["Trial"]]) -> None:
-    """The search while it goes, one line a rule."""
+    """Draw the search during a run, one line for each rule."""
     for name, tried in trials.items():
         text = ", ".join(
             f"{t.learning_rate:.3g} → "
@@ -209,7 +212,7 @@ def _fit_column(rule: RuleRecord) -> tuple[str, ...]:
 
 @st.fragment
 def _quantiles(record: LearningRecord) -> None:
-    with st.expander("Q–Q plot against the log-normal law", key="qq", on_change="rerun") as panel:
+    with st.expander("Q–Q plot against the log-normal fit", key="qq", on_change="rerun") as panel:
         if panel.open:
             from dale_demo.ui.dales_law.figures import quantiles
 
@@ -253,7 +256,7 @@ def _pruning(record: LearningRecord) -> None:
 
 
 def _score(record: LearningRecord, merit: float) -> str:
-    """A test accuracy, or a loss from its negative, in words."""
+    """Format a test accuracy, or a loss from its negative."""
     return _percent(merit) if measure(record)["kind"] == "share" else f"loss {-merit:.3g}"
 
 
@@ -295,19 +298,19 @@ def _trial_rows(record: LearningRecord) -> list[tuple[str, ...]]:
 
 
 def _limits() -> None:
-    st.markdown(_dense(_stored("dense")))
-    _try("dense", {})
+    st.markdown(_dense(_stored_training("dense")))
+    _example_button("dense", {})
     st.markdown(REPORTED)
-    st.markdown(_starts(_stored("log-normal-start"), _stored("normal-start")))
-    _try("correlated", {"start": "normal"})
+    st.markdown(_starts(_stored_training("log-normal-start"), _stored_training("normal-start")))
+    _example_button("correlated", {"start": "normal"})
     st.markdown(PROOF)
 
 
 def _dense(record: LearningRecord) -> str:
     gd, eg = (f"{record.rules[name].frames.cumulative_loss[-1]:,.0f}" for name in ("gd", "eg"))
     return (
-        "**Dense targets.** Where every input matters, multiplying is no help: over "
-        f"{record.planned:,} examples of {record.task['inputs']} inputs gradient descent met a "
+        "**EG loses on dense targets.** Where every input matters, multiplying does not help: over "
+        f"{record.planned:,} examples of {record.task['inputs']} inputs gradient descent had a "
         f"summed loss of {gd}, EG± one of {eg}, each at its best rate."
     )
 
@@ -320,14 +323,14 @@ def _starts(*records: LearningRecord) -> str:
         for record in records
     )
     return (
-        "**The start decides the end.** EG makes the *change* of ln|w| normal, not the weights. "
+        "**The start decides the result.** EG makes the *change* of ln|w| normal, not the weights. "
         f"From a log-normal start they stay log-normal (skew of ln|w| {log_normal}, where 0 is "
-        f"log-normal); from a normal start they stay what they were ({normal}), unless training "
+        f"log-normal); from a normal start they stay as they were ({normal}), unless training "
         "moves them far."
     )
 
 
-def _try(task: str, sizes: Mapping[str, Any]) -> None:
+def _example_button(task: str, sizes: Mapping[str, Any]) -> None:
     st.button("Set the sidebar to this", key=f"try-{task}", on_click=_set, args=(task, sizes))
 
 
@@ -338,8 +341,8 @@ def _set(task: str, sizes: Mapping[str, Any]) -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def _stored(name: str) -> LearningRecord:
-    return stored(name)
+def _stored_training(name: str) -> LearningRecord:
+    return load_stored_training(name)
 
 
 def _chart(figure: Any, key: str) -> None:
@@ -347,6 +350,6 @@ def _chart(figure: Any, key: str) -> None:
 
 
 def _pair(first: float, second: float) -> tuple[str, str]:
-    """Two distances, the smaller in bold."""
+    """Format two distances, the smaller in bold."""
     texts = f"{first:.3f}", f"{second:.3f}"
     return (f"**{texts[0]}**", texts[1]) if first < second else (texts[0], f"**{texts[1]}**")

@@ -1,9 +1,9 @@
-// Plays particles under two samplers side by side, in their plane. Comes after film.js and
-// toy_law.js. The default export is called again on every rerun: the same run is left as it
-// stands, and another keeps the axes and layers that the visitor chose.
+// Player of particles under two samplers side by side, in the plane. Comes after film.js and
+// density.js. The default export is called on every rerun: the same run is left unchanged, and
+// another run keeps the axes and layers that the visitor chose.
 
 const RATE = 30; // frames a second
-const FRAMES = 100; // at least so many are shown, some of them between two recorded ones
+const FRAMES = 100; // about so many are shown, some of them interpolated between recorded ones
 const DOT = 2;
 const ARROWS = 17; // along one side
 const CELLS = 96; // of the density, along one side
@@ -20,7 +20,7 @@ export default function ({ data, parentElement }) {
   return () => players.get(root).close();
 }
 
-// x of [sampler][frame][particle][axis]; the sign stands for itself, the rest for ln|x|.
+// x of [sampler][frame][particle][axis]: the sign of a code is that of x, the rest is ln|x|.
 function positions({ reach }, rest) {
   const packed = new Int16Array(rest.slice().buffer);
   return Float32Array.from(packed, (q) => {
@@ -85,14 +85,14 @@ class Particles extends Film {
     this.remark.textContent = remarkOn(view);
   }
 
-  // By whole steps: what is shown between them is only there for the eye.
+  // By whole steps: frames between them are interpolated, for the eye only.
   move(by) {
     const at = this.frame / this.parts;
     const to = by > 0 ? Math.floor(at) + 1 : Math.ceil(at) - 1;
     this.jump(Math.min(this.last, Math.max(0, to * this.parts)));
   }
 
-  // The recorded frame at or before the one shown, how far that is towards the next, and t.
+  // The recorded frame at or before the one shown, the fraction of the way to the next, and t.
   get now() {
     const { times } = this.header;
     const k = Math.floor(this.frame / this.parts);
@@ -127,7 +127,7 @@ class Particles extends Film {
     this.plane = plane;
   }
 
-  // What lies under the particles, the same in both panels.
+  // The layers below the particles, the same in both panels.
   layers(plane) {
     const { view, header } = this;
     const { colours } = header;
@@ -145,7 +145,7 @@ class Particles extends Film {
     return all;
   }
 
-  // Draw the particles of sampler i; the numbers of those that have crossed and that are beyond.
+  // Draw the particles of sampler i; return how many have crossed and how many are beyond an axis.
   scatter(context, plane, i) {
     const { header, x } = this;
     const { count, first, colours } = header;
@@ -180,9 +180,9 @@ class Particles extends Film {
 }
 
 function remarkOn(view) {
-  const remarks = ["at the edge: outside the picture"];
-  if (view.log) remarks.push("on log axes an axis lies infinitely far away, and what has crossed has no place");
-  if (view.density) remarks.push(`contours hold ${SHARES.map((s) => Math.round(100 * s)).join(", ")} % of the law at this t`);
+  const remarks = ["at the edge: outside the plot"];
+  if (view.log) remarks.push("on log axes the axes are infinitely far away, and particles that have crossed are not shown");
+  if (view.density) remarks.push(`contours hold ${SHARES.map((s) => Math.round(100 * s)).join(", ")} % of the distribution at this t`);
   if (view.score === "hyvarinen") remarks.push("arrows: h = x ∘ ∇ln p, long ones drawn shorter");
   if (view.score === "stein") remarks.push("arrows: ∇ln p = h / x, long ones drawn shorter");
   return `${sentence(remarks.join("; "))}.`;
@@ -244,7 +244,7 @@ class Plane {
     return { x: hold(x), y: hold(y), inside: hold(x) === x && hold(y) === y };
   }
 
-  // Middles of `count` cells along a side, from where laws live: x > 0.
+  // Middles of `count` cells along a side, where densities are positive: x > 0.
   cells(count) {
     const low = this.log ? this.low : 0;
     const width = (this.high - low) / count;
@@ -284,7 +284,8 @@ function contours(plane, means, variance) {
   });
 }
 
-// Arrows of a score, on the cells of a grid; half a cell long at the median, never more than one.
+// Arrows of a score, on the cells of a grid; half a cell long at the median, never more than one,
+// because a Stein score near an axis is thousands of times longer than elsewhere.
 function arrows(plane, means, variance, stein) {
   const { width, middles } = plane.cells(ARROWS);
   const field = middles.flatMap((v2) => middles.map((v1) => {
@@ -313,7 +314,7 @@ function arrow(path, x, y, dx, dy) {
   }
 }
 
-// The axes that may not be crossed, what lies beyond them, and ticks.
+// The axes, the region beyond them, and ticks.
 function drawFrame(plot, plane) {
   const { size } = plane;
   plot.setAttribute("viewBox", `0 0 ${size} ${size}`);

@@ -1,7 +1,7 @@
 """The particle player: two samplers side by side in the plane, scrubbed in the browser.
 
-One blob of bytes goes over: a header, and the positions as int16. All drawing is in
-particle_player.js, on top of film.js, and so are density and score, from the kernels' places.
+One blob of bytes is sent: a header, and the positions as int16. All drawing is in player.js, on top
+of film.js; the browser computes density and score from the kernels' positions, in density.js.
 """
 
 import hashlib
@@ -17,9 +17,13 @@ from dale_demo.toy import SIDE, Paths, ToyData
 from dale_demo.ui.shared.assets import asset, blob
 
 REACH = 14.0
-"""|ln x| that is sent over reaches this far: from a millionth to a million."""
+"""Largest |ln x| that is sent: x from a millionth to a million."""
 LEVELS = 32766
-"""Steps of ln|x| between −REACH and REACH, so that a position is right to 0.05 %."""
+"""Steps of ln|x| between −REACH and REACH.
+
+They and the sign fill an int16, and a position is exact to 0.05 %, a tenth of a pixel: half the
+bytes of float32, and the sign, which is what the page is about, is never rounded away.
+"""
 LINEAR_WINDOW = -0.75 * SIDE, 1.2 * SIDE
 SIDES = "left", "right"
 COLOURS = {
@@ -31,14 +35,14 @@ COLOURS = {
 
 
 @dataclass(frozen=True)
-class Flocks:
+class ParticleRuns:
     """Particles under two samplers, from one start and with one noise level and time grid.
 
     Args:
         samplers: Their names, left and right.
         paths: Their runs.
-        data: The law that they walk to.
-        shown: Points to draw of it [M, 2].
+        data: The distribution that they should reach.
+        shown: Samples of it to draw [M, 2].
         sigma: σ, which with T = 1 is s(T).
     """
 
@@ -54,33 +58,33 @@ _component = st.components.v2.component(
     html='<section class="player" tabindex="0" aria-label="Particle player"'
     f' style="--below: {palette.INHIBITORY}"></section>\n',
     css=asset("shared/film.css", "playground/player.css"),
-    js=asset("shared/film.js", "playground/toy_law.js", "playground/player.js"),
+    js=asset("shared/film.js", "playground/density.js", "playground/player.js"),
 )
 
 
-def particle_player(flocks: Flocks, *, key: str) -> None:
-    """Draw the player; a rerun with the same flocks leaves it as it stands."""
-    _component(data=pack(flocks), key=key)
+def particle_player(runs: ParticleRuns, *, key: str) -> None:
+    """Draw the player; a rerun with the same runs leaves it unchanged."""
+    _component(data=pack(runs), key=key)
 
 
-def pack(flocks: Flocks) -> bytes:
-    """Encode both runs as the blob that particle_player.js reads."""
-    positions = [quantise(paths.x).tobytes() for paths in flocks.paths]
-    first = flocks.paths[0]
+def pack(runs: ParticleRuns) -> bytes:
+    """Encode both runs as the blob that player.js reads."""
+    positions = [quantise(paths.x).tobytes() for paths in runs.paths]
+    first = runs.paths[0]
     header: dict[str, Any] = {
         "samplers": [
-            {"name": name, "side": side} for name, side in zip(flocks.samplers, SIDES, strict=True)
+            {"name": name, "side": side} for name, side in zip(runs.samplers, SIDES, strict=True)
         ],
         "steps": first.steps.tolist(),
         "times": first.times.tolist(),
         "count": first.x.shape[1],
-        "first": [first_crossing(paths).tolist() for paths in flocks.paths],
-        "sigma": flocks.sigma,
+        "first": [first_crossing(paths).tolist() for paths in runs.paths],
+        "sigma": runs.sigma,
         "reach": REACH,
-        "windows": {"linear": LINEAR_WINDOW, "log": _log_window(flocks)},
-        "means": _rounded(flocks.data.log_means.numpy()),
-        "spread": flocks.data.log_std,
-        "data": _rounded(flocks.shown),
+        "windows": {"linear": LINEAR_WINDOW, "log": _log_window(runs)},
+        "means": _rounded(runs.data.log_means.numpy()),
+        "spread": runs.data.log_std,
+        "data": _rounded(runs.shown),
         "colours": COLOURS,
     }
     identity = hashlib.sha256(repr(header).encode() + b"".join(positions)).hexdigest()
@@ -88,20 +92,23 @@ def pack(flocks: Flocks) -> bytes:
 
 
 def quantise(x: NDArray[np.float64]) -> NDArray[np.int16]:
-    """Write x ≠ 0 as int16: its sign, and ln|x| from −REACH to REACH in steps from 1."""
-    place = (np.log(np.abs(x)).clip(-REACH, REACH) + REACH) / (2 * REACH)
-    return (np.sign(x) * (1 + np.rint(place * LEVELS))).astype("<i2")
+    """Encode x ≠ 0 as int16: its sign, times 1 + the step of ln|x| from −REACH.
+
+    The 1 keeps the code of the smallest |x| from being 0, which has no sign.
+    """
+    step = (np.log(np.abs(x)).clip(-REACH, REACH) + REACH) / (2 * REACH)
+    return (np.sign(x) * (1 + np.rint(step * LEVELS))).astype("<i2")
 
 
 def first_crossing(paths: Paths) -> NDArray[np.int64]:
-    """The first frame by which each particle has crossed an axis, or their number if none [B]."""
+    """Find the first frame by which each particle has crossed an axis; F if it never does [B]."""
     crossed = paths.crossings > 0
     return np.where(crossed.any(0), crossed.argmax(0), len(crossed))
 
 
-def _log_window(flocks: Flocks) -> tuple[float, float]:
-    """Where ln x is: nearly all of the start, and so all of the data."""
-    low, high = np.quantile(np.log(np.abs(flocks.paths[0].x[0])), [0.01, 0.99])
+def _log_window(runs: ParticleRuns) -> tuple[float, float]:
+    """Choose a range of ln x that holds nearly all of the start, and so all of the data."""
+    low, high = np.quantile(np.log(np.abs(runs.paths[0].x[0])), [0.01, 0.99])
     return float(low) - 0.3, float(high) + 0.3
 
 

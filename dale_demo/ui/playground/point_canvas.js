@@ -1,21 +1,21 @@
 // A square to paint points on, by mouse or touch. Comes after film.js. A point is a cell [x₁, x₂]
 // of `cells` × `cells`, counted from the corner where the axes meet.
 
-const NEAR = 7; // cells that two points of a stroke are apart at least
+const NEAR = 7; // smallest distance of two points of a stroke, in cells
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".easel");
-  if (!players.has(root)) players.set(root, new Easel(root, data));
-  const easel = players.get(root);
-  easel.send = (code) => setTriggerValue("painted", code);
-  easel.show(data.points);
+  const root = parentElement.querySelector(".point-canvas");
+  if (!players.has(root)) players.set(root, new PointCanvas(root, data));
+  const canvas = players.get(root);
+  canvas.send = (code) => setTriggerValue("painted", code);
+  canvas.show(data.points);
 }
 
-class Easel {
+class PointCanvas {
   constructor(root, { cells, side, most, colour }) {
     Object.assign(this, { cells, most, points: [], strokes: [], code: "" });
     this.square = svg("svg", {
-      viewBox: `0 0 ${cells} ${cells}`, role: "img", "aria-label": "Square to paint points on", "data-testid": "easel",
+      viewBox: `0 0 ${cells} ${cells}`, role: "img", "aria-label": "Square to paint points on", "data-testid": "point-canvas",
     });
     this.dots = svg("g", { fill: colour });
     this.square.append(
@@ -23,7 +23,7 @@ class Easel {
       ...range(1, side - 0.5, 1).flatMap((v) => this.ticks(v, (v / side) * cells)), this.dots);
     this.undo = button("Undo the last stroke", "undo");
     this.clear = button("Clear", "clear");
-    this.remark = element("span", { "data-testid": "easel-count" });
+    this.remark = element("span", { "data-testid": "point-canvas-count" });
     root.replaceChildren(this.square, element("div", { class: "controls" }, this.undo, this.clear, this.remark));
     this.listen();
   }
@@ -66,14 +66,14 @@ class Easel {
     this.draw();
   }
 
-  // An empty square is not sent: without points there is nothing to walk to.
+  // An empty square is not sent: without points there is no distribution to sample.
   finish() {
     this.draw();
     this.code = encode(this.points);
     if (this.points.length) this.send(this.code);
   }
 
-  // Take over what the page knows, unless it comes from here or a stroke is being painted.
+  // Take over the points of the page, unless they come from here or a stroke is being painted.
   show(code) {
     if (code === this.code || this.stroke !== undefined) return;
     this.code = code;

@@ -1,4 +1,4 @@
-"""The easel: a square on which the visitor paints points by mouse or touch."""
+"""A square on which the visitor paints points by mouse or touch."""
 
 from collections.abc import Callable
 
@@ -10,18 +10,18 @@ from dale_demo.ui.playground.settings import CELLS, MOST_POINTS
 from dale_demo.ui.shared.assets import asset
 
 _component = st.components.v2.component(
-    "dale_easel",
-    html='<section class="player easel" aria-label="Paint points"></section>\n',
+    "dale_point_canvas",
+    html='<section class="player point-canvas" aria-label="Paint points"></section>\n',
     css=asset("shared/film.css", "playground/point_canvas.css"),
     js=asset("shared/film.js", "playground/point_canvas.js"),
 )
 
 
-def easel(points: str, *, key: str, on_paint: Callable[[], None]) -> None:
-    """Draw the easel with `points` on it.
+def point_canvas(points: str, *, key: str, on_paint: Callable[[], None]) -> None:
+    """Draw the canvas with `points` on it.
 
     Args:
-        points: As `playground_settings.encode` writes them.
+        points: As `settings.encode` writes them.
         key: Of the component; `st.session_state[key].painted` holds what was painted.
         on_paint: Called when a stroke has ended.
     """

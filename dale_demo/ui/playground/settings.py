@@ -1,7 +1,7 @@
-"""The widgets of the page Playground, its address, and what they ask for: one thing in three forms.
+"""Settings of the page Playground: widgets, their keys in the address, and the request they make.
 
-As on the page Sample each widget's key is its name in the address. Painted points are in it as
-text: the base64 of two bytes a point, each a coordinate in 256ths of the square.
+Each widget's key is its query parameter. Painted points are in the address as text: the base64 of
+two bytes for each point, a coordinate each in 256ths of the square.
 """
 
 import base64
@@ -20,19 +20,21 @@ DEFAULT = ToySettings()
 PAINTED = "painted points"
 POINTS_KEY = "play-points"
 CELLS = 256
+"""Cells along a side of the square, so that a coordinate is one byte."""
 MOST_POINTS = 200
-STEPS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500)
+"""Keeps the address under 600 characters, and the exact score, a sum over points, fast."""
+STEP_COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500)
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a visitor asks for, in plain values.
+class PlaygroundRequest:
+    """A run that a visitor asks for, in plain values.
 
     Args:
         data: A key of `SHAPES`, or `PAINTED`.
-        points: What was painted, encoded.
+        points: The painted points, encoded.
         samplers: Keys of `TOY_SAMPLERS`, left and right.
-        settings: How the particles walk.
+        settings: How the particles move.
     """
 
     data: str
@@ -42,20 +44,20 @@ class Choice:
 
 
 def data_of(data: str, points: str) -> ToyData:
-    """Build the data of a choice; raises ValueError if its painted points cannot be read."""
+    """Build the data of a request; raises ValueError if its painted points cannot be read."""
     if data != PAINTED:
         return SHAPES[data]()
     return ToyData.around(torch.from_numpy(decode(points)))
 
 
 def encode(points: NDArray[np.float64]) -> str:
-    """Write points [K, 2] in (0, SIDE)² as text."""
+    """Encode points [K, 2] in (0, SIDE)² as text."""
     cells = np.floor(points / SIDE * CELLS).clip(0, CELLS - 1).astype(np.uint8)
     return base64.urlsafe_b64encode(cells.tobytes()).decode().rstrip("=")
 
 
 def decode(text: str) -> NDArray[np.float64]:
-    """Read points [K, 2] back, each in the middle of its cell.
+    """Decode points [K, 2], each in the middle of its cell.
 
     Raises:
         ValueError: The text is not what `encode` writes, or holds no point or too many.
@@ -74,7 +76,7 @@ def decode(text: str) -> NDArray[np.float64]:
 
 
 def example() -> str:
-    """What is painted before the visitor paints: a smile."""
+    """Encode the points shown before the visitor paints: a smiling face."""
     turn = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     mouth = np.linspace(1.15 * np.pi, 1.85 * np.pi, 20)
     parts = [(1.2, turn), (0.7, mouth)]
@@ -83,7 +85,7 @@ def example() -> str:
     return encode(np.concatenate([*face, eyes]))
 
 
-def controls() -> Choice:
+def controls() -> PlaygroundRequest:
     """Draw the widgets and read them."""
     data = st.selectbox(
         "Data",
@@ -94,7 +96,7 @@ def controls() -> Choice:
     )
     points = _points() if data == PAINTED else ""
     samplers = (_sampler("Left", 0), _sampler("Right", 1))
-    return Choice(data, points, samplers, _settings(samplers))
+    return PlaygroundRequest(data, points, samplers, _settings(samplers))
 
 
 def _points() -> str:
@@ -133,12 +135,11 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
         ),
         steps=st.select_slider(
             "Steps",
-            STEPS,
+            STEP_COUNTS,
             DEFAULT.steps,
             key="play-steps",
             bind="query-params",
-            help="From noise to data: the fewer, the larger each is, and the easier an axis is "
-            "crossed.",
+            help="From noise to data: fewer steps are larger, and cross an axis more easily.",
         ),
         grid=time_grid(DEFAULT.grid, key="play-grid"),
         step_size=st.number_input(

@@ -14,15 +14,15 @@ from dale_demo.drawing.markdown import table
 from dale_demo.theory import notation
 from dale_demo.theory.references import BIBTEX, REFERENCES
 from dale_demo.ui.shared.warm_up import warm_up
-from dale_demo.ui.theory.steps import STEPS, Equation, Step
-from dale_demo.ui.theory.stored_pictures import stored
+from dale_demo.ui.theory.sections import SECTIONS, Equation, Section
+from dale_demo.ui.theory.stored_pictures import load_figure
 
 if TYPE_CHECKING:
     from dale_demo.theory.claims import Claim
 
 PICTURE, MECHANISM, FORMULA = DEPTHS = ("Picture", "Mechanism", "Formula")
 MEASURING = "dale_demo.theory.measurements"
-"""Module that imports PyTorch, which pictures and mechanisms do without."""
+"""Module that imports PyTorch, which figures and mechanisms do not need."""
 
 TAGLINE = (
     "How noise that multiplies leads to an update that never changes a sign, in nine steps. Each "
@@ -31,29 +31,29 @@ TAGLINE = (
 )
 ABOUT_ERRORS = (
     "± is one standard error of the difference (s.e.), or a tolerance where nothing is random; "
-    "numbers agree where they are at most five of them apart."
+    "numbers agree if they are at most five standard errors apart."
 )
 ABOUT_NUMBERS = (
-    "Each table holds a plausible mistake, which must differ. KS is the Kolmogorov–Smirnov "
-    "distance, the largest gap between two distribution functions; what it should be is what "
-    "chance alone makes of it."
+    "Each table contains a plausible mistake, which must differ. KS is the Kolmogorov–Smirnov "
+    "distance, the largest gap between two distribution functions; its expected value is the mean "
+    "for samples of the correct distribution."
 )
 NUMBERS_HEAD = ("what", "measured", "should be", "verdict")
 
 
 def page() -> None:
-    """Draw the page: all pictures first, then what stands open."""
+    """Draw the page: all figures first, so that they appear at once, then the open depths."""
     st.title("Theory")
     st.markdown(TAGLINE)
     _depth_of_all()
-    slots = [_picture(number, step) for number, step in enumerate(STEPS, 1)]
+    slots = [_figure(number, section) for number, section in enumerate(SECTIONS, 1)]
     _appendix()
     with st.sidebar:
         st.markdown(_contents())
     warm_up(MEASURING)
-    for step, slot in zip(STEPS, slots, strict=True):
+    for section, slot in zip(SECTIONS, slots, strict=True):
         with slot:
-            _depth(step)
+            _depth(section)
 
 
 def _depth_of_all() -> None:
@@ -64,54 +64,57 @@ def _depth_of_all() -> None:
 
 
 def _set_all(depth: str) -> None:
-    st.session_state.update({_key(step): depth for step in STEPS})
+    st.session_state.update({_key(section): depth for section in SECTIONS})
 
 
-def _key(step: Step) -> str:
-    """Of a step's depth in the session and in the address."""
-    return f"depth-{step.name}"
+def _key(section: Section) -> str:
+    """Key of a section's depth in the session and in the address."""
+    return f"depth-{section.name}"
 
 
-def _picture(number: int, step: Step) -> DeltaGenerator:
-    """The outermost depth, and the place for the others."""
-    st.header(f"{number}. {step.title}", anchor=step.name, divider="gray")
+def _figure(number: int, section: Section) -> DeltaGenerator:
+    """Draw the outermost depth and return a container for the others."""
+    st.header(f"{number}. {section.title}", anchor=section.name, divider="gray")
     left, right = st.columns([5, 6], gap="large", vertical_alignment="center")
-    left.markdown(f"<div>\n{stored(step.name)}</div>", unsafe_allow_html=True)
-    right.markdown(step.picture)
+    left.markdown(f"<div>\n{load_figure(section.name)}</div>", unsafe_allow_html=True)
+    right.markdown(section.picture)
     return st.container()
 
 
 def _contents() -> str:
-    lines = (f"{number}. [{step.title}](#{step.name})" for number, step in enumerate(STEPS, 1))
+    lines = (
+        f"{number}. [{section.title}](#{section.name})"
+        for number, section in enumerate(SECTIONS, 1)
+    )
     return "\n".join([*lines, "", "[References](#references) · [Notation](#notation)"])
 
 
 @st.fragment
-def _depth(step: Step) -> None:
-    """As deep as the visitor wants to go."""
+def _depth(section: Section) -> None:
+    """Draw the depth that the visitor chose."""
     depth = st.segmented_control(
-        f"Depth of step {step.title}",
+        f"Depth of section {section.title}",
         DEPTHS,
         default=PICTURE,
         required=True,
-        key=_key(step),
+        key=_key(section),
         bind="query-params",
         label_visibility="collapsed",
     )
     if depth in (MECHANISM, FORMULA):
-        st.markdown(step.mechanism)
+        st.markdown(section.mechanism)
     if depth == FORMULA:
-        _formula(step)
+        _formula(section)
 
 
-def _formula(step: Step) -> None:
-    st.markdown(step.derivation)
+def _formula(section: Section) -> None:
+    st.markdown(section.derivation)
     with st.spinner("Loading PyTorch …"):
         import_module(MEASURING)
-    for equation in step.equations:
+    for equation in section.equations:
         _beside_its_code(equation)
-    _numbers(step)
-    cited = (REFERENCES[key] for key in step.sources)
+    _numbers(section)
+    cited = (REFERENCES[key] for key in section.sources)
     st.caption("After " + ", ".join(f"[{r.short}]({r.link})" for r in cited) + ".")
 
 
@@ -124,38 +127,38 @@ def _beside_its_code(equation: Equation) -> None:
 
 
 def source(address: str) -> tuple[str, str]:
-    """Read the code at "module:name" as it is now, and say where it stands."""
+    """Read the code at "module:name" and say in which file and line it is."""
     module, name = address.split(":")
     lines, start = inspect.getsourcelines(attrgetter(name)(import_module(module)))
     return dedent("".join(lines)), f"{module.replace('.', '/')}.py, line {start}"
 
 
-def _numbers(step: Step) -> None:
-    """Measure now, and show it beside the theory."""
+def _numbers(section: Section) -> None:
+    """Measure now, and show the numbers beside those of the theory."""
     from dale_demo.theory.measurements import MEASUREMENTS
 
-    seed = st.session_state.setdefault(f"draw-{step.name}", 0)
+    seed = st.session_state.setdefault(f"draw-{section.name}", 0)
     begin = time.perf_counter()
-    claims = MEASUREMENTS[step.name](seed)
+    claims = MEASUREMENTS[section.name](seed)
     seconds = time.perf_counter() - begin
     st.markdown(table(NUMBERS_HEAD, [_row(claim) for claim in claims]))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Measure again",
-            key=f"measure-{step.name}",
+            key=f"measure-{section.name}",
             icon=":material/casino:",
             on_click=_draw_again,
-            args=(step,),
+            args=(section,),
         )
         st.caption(f"Measured just now in {1000 * seconds:.0f} ms, seed {seed}.")
     st.caption(ABOUT_ERRORS)
     with st.expander("How this was measured"):
         st.markdown(ABOUT_NUMBERS)
-        st.code(source(f"{MEASURING}:{step.name}")[0], language="python")
+        st.code(source(f"{MEASURING}:{section.name}")[0], language="python")
 
 
-def _draw_again(step: Step) -> None:
-    st.session_state[f"draw-{step.name}"] += 1
+def _draw_again(section: Section) -> None:
+    st.session_state[f"draw-{section.name}"] += 1
 
 
 def _row(claim: "Claim") -> tuple[str, ...]:
@@ -176,13 +179,13 @@ def verdict(claim: "Claim") -> str:
 
 
 def _appendix() -> None:
-    """References, notation, citation."""
+    """Draw references, notation and citation."""
     st.header("References", anchor="references", divider="gray")
     st.markdown(
         "\n".join(f"- {r.authors}: [{r.title}]({r.link}). {r.place}." for r in REFERENCES.values())
     )
     st.header("Notation", anchor="notation", divider="gray")
-    st.markdown("The same letters stand in the code, its docstrings and the app.")
+    st.markdown("The same letters are used in the code, its docstrings and the app.")
     st.markdown(notation.table())
     st.header("Cite the paper", anchor="cite", divider="gray")
     st.code(BIBTEX, language="bibtex")

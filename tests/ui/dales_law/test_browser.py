@@ -1,7 +1,6 @@
-"""The page Dale's law in a real browser: it opens with a picture, trains live, and scrubs alone."""
+"""The page Dale's law in a real browser: first view, live training, scrubbing in the browser."""
 
 import re
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -10,7 +9,6 @@ from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
 LAST = 60
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
@@ -19,9 +17,9 @@ GIVEN = "eta-gd=0.01&eta-eg=1&eta-sign-constrained=0.01"
 
 
 @pytest.fixture(scope="session")
-def address(streamlit_server) -> str:
-    """Address of the page alone."""
-    return streamlit_server(HERE / "app.py")
+def address(app_address) -> str:
+    """Address of the page."""
+    return f"{app_address}/dale"
 
 
 @pytest.fixture
@@ -29,8 +27,9 @@ def opened(address, page: Page) -> Page:
     return visit(page, address)
 
 
-def visit(page: Page, address: str) -> Page:
-    """Open the page and wait until the stored training has played."""
+def visit(page: Page, address: str, motion: str = "reduce") -> Page:
+    """Open the page and wait for the end of the stored training, which plays where motion may."""
+    page.emulate_media(reduced_motion=motion)
     page.goto(address)
     expect(player(page)).to_have_attribute("data-frame", str(LAST))
     expect(player(page)).to_have_attribute("data-playing", "false")
@@ -54,7 +53,7 @@ def flips(page: Page) -> list[int]:
 
 def below_the_line(page: Page) -> list[int]:
     """Height in pixels of the inhibitory bars of each rule."""
-    bars = player(page).locator("svg.law path[fill='#2E86FF']")
+    bars = player(page).locator("svg.weights path[fill='#2E86FF']")
     return bars.evaluate_all("all => all.map(e => Math.round(e.getBBox().height))")
 
 
@@ -62,7 +61,8 @@ def frames(page: Page) -> int:
     return int(player(page).get_attribute("data-frames") or 0)
 
 
-def test_opens_with_a_picture(opened):
+def test_plays_the_stored_training(address, page):
+    opened = visit(page, address, motion="no-preference")
     descent, held, eg = flips(opened)
     assert descent > 1000
     assert held == eg == 0
@@ -98,15 +98,16 @@ def test_scrubbing_counts_flips_and_asks_no_server(address, page):
 
 def test_a_run_adds_frames_and_ends_with_its_result(address, page):
     visit(
-        page, f"{address}/?r-of-k-inputs=500&r-of-k-epochs=40&{GIVEN}".replace("gd=0.01", "gd=0.1")
+        page, f"{address}?r-of-k-inputs=500&r-of-k-epochs=40&{GIVEN}".replace("gd=0.01", "gd=0.1")
     )
+    page.emulate_media(reduced_motion="no-preference")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
     seen = {frames(page)}
     while page.get_by_text("Trained in").count() == 0:
         page.wait_for_timeout(100)
         seen.add(frames(page))
-    assert len(seen) > 3, "it grows before the eyes"
+    assert len(seen) > 3, "frames are added during the run"
     expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
     expect(player(page)).to_have_attribute("data-frame", str(LAST))
     expect(page.get_by_text("η = 1, given")).to_be_visible()
@@ -116,7 +117,7 @@ def test_a_run_adds_frames_and_ends_with_its_result(address, page):
 
 
 def test_a_search_shows_its_trials(address, page):
-    visit(page, f"{address}/?r-of-k-inputs=200&rules=EG")
+    visit(page, f"{address}?r-of-k-inputs=200&rules=EG")
     press(page, "Run")
     expect(page.get_by_text("on validation examples:")).to_be_visible()
     expect(page.get_by_test_id("stProgress")).to_contain_text("Searching the learning rate")
@@ -126,7 +127,7 @@ def test_a_search_shows_its_trials(address, page):
 
 
 def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, page):
-    visit(page, f"{address}/?{LONG}&{GIVEN}")
+    visit(page, f"{address}?{LONG}&{GIVEN}")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
     seed = page.get_by_test_id("stSidebar").get_by_role("spinbutton", name="Seed")
@@ -143,14 +144,14 @@ def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, p
     reached, planned = re.search(r"at update ([\d,]+) of ([\d,]+)", account.inner_text()).groups()
     end = 1 + round(LAST * int(reached.replace(",", "")) / int(planned.replace(",", "")))
     assert before <= end < LAST + 1
-    # What the page tells of the run is what the player has of it, and nothing is added later.
+    # The text and the player show the same number of frames, and none is added later.
     expect(player(page)).to_have_attribute("data-frames", str(end))
     page.wait_for_timeout(1000)
     assert frames(page) == end
 
 
-def test_who_looks_back_during_a_run_is_left_there(address, page):
-    visit(page, f"{address}/?{LONG}&{GIVEN}")
+def test_new_frames_do_not_move_a_visitor_who_scrubbed_back(address, page):
+    visit(page, f"{address}?{LONG}&{GIVEN}")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
     expect(player(page)).not_to_have_attribute("data-frames", "1")
@@ -162,39 +163,14 @@ def test_who_looks_back_during_a_run_is_left_there(address, page):
     expect(page.get_by_text("stopped at update")).to_be_visible()
 
 
-def test_the_overlay_draws_one_more_curve(opened):
-    curves = player(opened).locator("svg.law path[stroke-width='2']")
+def test_the_overlay_and_the_panels_draw_when_opened(opened):
+    curves = player(opened).locator("svg.weights path[stroke-width='2']")
     count = curves.count()
     player(opened).get_by_role("button", name="Overlay of Song").click()
     expect(curves).to_have_count(count + 6)
     player(opened).get_by_role("button", name="Overlay of Song").click()
     expect(curves).to_have_count(count)
-
-
-def test_panels_draw_their_figures_when_opened(opened):
     for number, title in enumerate(("Q–Q plot", "The whole curve", "Every trial"), 1):
         opened.get_by_text(title).click()
         expect(opened.get_by_test_id("stPlotlyChart")).to_have_count(number)
         wait_idle(opened)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_phone(address, page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 400, "height": 850})
-    visit(page, address)
-    main = page.get_by_test_id("stMain")
-    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
-    boxes = [box.bounding_box() for box in player(page).locator(".rule").all()]
-    assert all(box["width"] > 300 for box in boxes), "one below the other"
-
-
-def test_the_navigation_leads_there_and_back(streamlit_server, page):
-    """From the page Sample, which stays the first."""
-    page.goto(streamlit_server(HERE.parents[2] / "app.py"))
-    expect(page.get_by_test_id("player-state")).to_be_visible()
-    page.get_by_role("link", name="Dale’s law").click()
-    expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
-    page.wait_for_function("location.pathname === '/dale'")
-    page.get_by_role("link", name="Sample").click()
-    expect(page.get_by_test_id("player-state")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The page Dale's law without a browser: what opens, what a run leaves, what mistakes do."""
+"""The page Dale's law without a browser: its first view, its runs, and bad input."""
 
 import math
 from contextlib import ExitStack
@@ -10,11 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from dale_demo.ui.dales_law import page as dales_law
 from dale_demo.ui.dales_law import run as learning_run
-from dale_demo.ui.dales_law.page import Learning
+from dale_demo.ui.dales_law.page import LearningSession
 from dale_demo.ui.dales_law.record import SHARES
-from dale_demo.ui.dales_law.settings import RULES, TASKS, default_choice
-from dale_demo.ui.sample import live
-from dale_demo.ui.shared import networks as resources
+from dale_demo.ui.dales_law.settings import RULES, TASKS, default_request
+from dale_demo.ui.shared import queue
 
 PAGE = Path(__file__).with_name("app.py")
 QUICK = {"r-of-k-inputs": "200", "r-of-k-epochs": "5", "eta-gd": "0.1", "eta-eg": "0.5"}
@@ -23,12 +22,13 @@ RATES = {"gd": 0.1, "eg": 0.5, "sign-constrained": 0.1}
 
 @pytest.fixture
 def app(monkeypatch) -> AppTest:
-    """The page before its first run."""
+    """The page before its first run; runs have few snapshots, whose fits take most of the time."""
     monkeypatch.setattr(dales_law, "HEAD_START", 0)
+    monkeypatch.setattr(learning_run, "FRAMES", 6)
     return AppTest.from_file(str(PAGE), default_timeout=60)
 
 
-def learning(app: AppTest) -> Learning:
+def learning(app: AppTest) -> LearningSession:
     return app.session_state["learning"]
 
 
@@ -74,7 +74,7 @@ def test_every_widget_has_one_sentence_of_help(app, task):
 
 def test_no_key_is_that_of_a_widget_of_the_page_sample(app):
     """Both pages live in one session."""
-    sample = AppTest.from_file(str(PAGE.parents[2] / "app.py"), default_timeout=60).run()
+    sample = AppTest.from_file(str(PAGE.parents[3] / "app.py"), default_timeout=60).run()
     kinds = ("button", "selectbox", "slider", "select_slider", "number_input", "toggle")
 
     def keys(page: AppTest) -> set[str]:
@@ -91,9 +91,9 @@ def test_the_address_restores_the_settings(app):
     opened(app, task="correlated", rules="EG", draw="7", **{"correlated-start": "normal"})
     assert app.selectbox(key="task").value == "correlated"
     assert app.selectbox(key="correlated-start").value == "normal"
-    choice = learning(app).choice
-    assert (choice.task, choice.seed, choice.rates) == ("correlated", 7, {"eg": None})
-    assert choice.sizes["start"] == "normal"
+    request = learning(app).request
+    assert (request.task, request.seed, request.rates) == ("correlated", 7, {"eg": None})
+    assert request.sizes["start"] == "normal"
     assert any("Press **Run**" in caption.value for caption in app.caption)
 
 
@@ -117,7 +117,7 @@ def test_the_address_restores_the_settings(app):
 def test_a_bad_address_falls_back_to_the_default(app, name, bad):
     opened(app, **{name: bad})
     assert not app.warning
-    assert learning(app).choice == default_choice()
+    assert learning(app).request == default_request()
 
 
 def test_more_relevant_inputs_than_inputs_is_one_sentence(app):
@@ -150,7 +150,7 @@ def test_a_run_ends_with_a_result(app, monkeypatch):
     assert shown.rules["gd"].frames.flips[-1] > 0 == shown.rules["eg"].frames.flips[-1]
     assert any("Trained in" in c.value and "seed 3" in c.value for c in app.caption)
     assert not any("Press **Run**" in caption.value for caption in app.caption)
-    assert len(resources.LINE) == 0
+    assert len(queue.QUEUE) == 0
 
 
 def test_rates_that_are_left_open_are_searched(app, monkeypatch):
@@ -170,7 +170,7 @@ def test_a_run_goes_on_over_clicks_elsewhere_until_stop(app, monkeypatch):
         app.number_input(key="draw").set_value(seed).run()
         frames.append(len(learning(app).training.record))
     assert frames == [1, 2, 3, 4]
-    assert learning(app).training.choice.seed == 0, "settings are for the next run"
+    assert learning(app).training.request.seed == 0, "settings are for the next run"
     assert any("In training on" in caption.value for caption in app.caption)
     app.button(key="halt").click().run()
     assert not app.exception
@@ -181,7 +181,7 @@ def test_a_run_goes_on_over_clicks_elsewhere_until_stop(app, monkeypatch):
     assert "halt" not in {button.key for button in app.button}
 
 
-def test_stop_during_the_search_keeps_what_was_shown(app, monkeypatch):
+def test_stop_during_the_search_keeps_the_record_shown(app, monkeypatch):
     monkeypatch.setattr(dales_law, "SLICE", 0)
     opened(app, **{"r-of-k-inputs": "200", "r-of-k-epochs": "5"})
     app.button(key="run").click().run()
@@ -202,21 +202,21 @@ def test_a_rate_that_diverges_is_one_sentence(app, monkeypatch):
     assert learning(app).training is None
 
 
-def test_a_visitor_waits_for_a_place(app, monkeypatch):
+def test_a_visitor_waits_in_the_queue(app, monkeypatch):
     monkeypatch.setattr(dales_law, "SLICE", math.inf)
     with ExitStack() as others:
-        for _ in range(resources.PLACES):
-            others.enter_context(resources.LINE.visit())
+        for _ in range(queue.CONCURRENT_RUNS):
+            others.enter_context(queue.QUEUE.ticket())
         waited = []
         clock = SimpleNamespace(sleep=lambda s: (waited.append(s), others.close()))
-        monkeypatch.setattr(live, "time", clock)
+        monkeypatch.setattr(queue, "time", clock)
         started(app)
-    assert waited == [live.POLL_SECONDS]
+    assert waited == [queue.POLL_SECONDS]
     assert learning(app).run != "stored"
 
 
 @pytest.mark.parametrize("task", [name for name in TASKS if name != "r-of-k"])
-def test_every_task_runs_and_is_told(app, monkeypatch, task):
+def test_every_task_runs_and_is_described(app, monkeypatch, task):
     monkeypatch.setattr(dales_law, "SLICE", math.inf)
     sizes = {
         "sparse": {"inputs": "100", "trials": "500"},
@@ -233,7 +233,7 @@ def test_every_task_runs_and_is_told(app, monkeypatch, task):
     assert len(app.metric) == 3
 
 
-def test_an_example_of_the_limits_sets_the_sidebar(app):
+def test_the_examples_of_the_limits_set_the_sidebar(app):
     opened(app)
     app.button(key="try-correlated").click().run()
     assert app.selectbox(key="task").value == "correlated"
@@ -243,7 +243,7 @@ def test_an_example_of_the_limits_sets_the_sidebar(app):
     assert not app.exception
 
 
-def test_pruning_tells_what_the_record_says(app):
+def test_pruning_shows_the_numbers_of_the_record(app):
     opened(app)
     end = learning(app).record.rules["gd"].end
     for share in (0.5, 0.9):

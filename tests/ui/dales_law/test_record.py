@@ -1,9 +1,10 @@
-"""A training as arrays: what it says is what the experiment did, on disk and on the wire too."""
+"""Records of trainings: they hold what the experiment did, in memory, on disk and as sent."""
 
 import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
 
@@ -12,13 +13,13 @@ import pytest
 
 from dale_demo.drawing.palette import RULES as COLOURS
 from dale_demo.plasticity import Experiment, Rule, statistics
-from dale_demo.plasticity.geometry import POTENTIALS
+from dale_demo.plasticity.geometry import MIRROR_MAPS
 from dale_demo.ui.dales_law import player as learning_player
 from dale_demo.ui.dales_law import run as learning_run
 from dale_demo.ui.dales_law.figures import pruning, quantiles, trials
 from dale_demo.ui.dales_law.player import pack
 from dale_demo.ui.dales_law.record import (
-    LAWS,
+    DISTRIBUTIONS,
     NAMES,
     SHARES,
     LearningRecord,
@@ -26,22 +27,30 @@ from dale_demo.ui.dales_law.record import (
     end_of,
     load_record,
 )
-from dale_demo.ui.dales_law.run import Training, whole
+from dale_demo.ui.dales_law.run import Training, train_to_end
 from dale_demo.ui.dales_law.settings import RULES, TASKS
-from dale_demo.ui.dales_law.stored_run import STORED, choice_of, stored
+from dale_demo.ui.dales_law.stored_run import STORED, load_stored_training, request_of
 
-SMALL = choice_of(
+SMALL = request_of(
     "r-of-k", {"gd": 0.1, "sign-constrained": None, "eg": 0.5}, inputs=60, relevant=4, epochs=3
 )
 GIVEN = replace(SMALL, rates={"gd": 0.1, "eg": 0.5})
 
 
+@pytest.fixture(scope="module", autouse=True)
+def few_frames() -> Iterator[None]:
+    """Runs with few snapshots, whose fits take most of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learning_run, "FRAMES", 13)
+        yield
+
+
 @pytest.fixture(scope="module")
-def small() -> LearningRecord:
-    return whole(SMALL)
+def small(few_frames) -> LearningRecord:
+    return train_to_end(SMALL)
 
 
-def same(one: LearningRecord, two: LearningRecord) -> None:
+def assert_same(one: LearningRecord, two: LearningRecord) -> None:
     """Every number but the time is the same."""
     assert (dict(one.task), one.planned, one.relevant_paths) == (
         dict(two.task),
@@ -62,7 +71,7 @@ def same(one: LearningRecord, two: LearningRecord) -> None:
                 )
 
 
-def test_a_record_says_what_the_experiment_did(small):
+def test_a_record_holds_what_the_experiment_did(small):
     task, rules = SMALL.build()
     rules["sign-constrained"] = Rule(
         "sign-constrained", small.rules["sign-constrained"].learning_rate
@@ -85,7 +94,7 @@ def test_a_record_says_what_the_experiment_did(small):
         np.testing.assert_array_equal(
             end.quantiles[1], statistics.quantile_plot(w, "log-normal").sample
         )
-        entropy = list(POTENTIALS).index("entropy")
+        entropy = list(MIRROR_MAPS).index("entropy")
         assert rule.frames.dual_change[-1, entropy] == pytest.approx(
             state.dual_change["entropy"].ks
         )
@@ -98,38 +107,38 @@ def test_before_training_there_is_nothing_to_fit(small):
         assert math.isnan(end_of(rule).log_skew[0])
 
 
-def test_a_file_gives_the_record_back(small, tmp_path):
+def test_a_record_survives_its_file(small, tmp_path):
     small.save(tmp_path / "run.npz")
     again = load_record(tmp_path / "run.npz")
-    same(small, again)
+    assert_same(small, again)
     assert again.seconds is None
     (tmp_path / "bytes.npz").write_bytes(small.npz_bytes())
-    same(small, load_record(tmp_path / "bytes.npz"))
+    assert_same(small, load_record(tmp_path / "bytes.npz"))
 
 
-def test_a_going_run_has_a_file_too(small, tmp_path):
-    going = replace(small, rules={n: replace(r, end=None) for n, r in small.rules.items()})
-    going.save(tmp_path / "run.npz")
+def test_a_running_training_has_a_file_too(small, tmp_path):
+    running = replace(small, rules={n: replace(r, end=None) for n, r in small.rules.items()})
+    running.save(tmp_path / "run.npz")
     assert load_record(tmp_path / "run.npz").rules["eg"].end is None
     with pytest.raises(ValueError, match="stop it first"):
-        end_of(going.rules["eg"])
+        end_of(running.rules["eg"])
 
 
 # The stored trainings. --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_stored_training_is_what_its_maker_makes(name):
+def test_a_stored_training_can_be_reproduced(name):
     """Its rates are the best of its searches, and training with them ends where it ended."""
-    kept, choice = stored(name), STORED[name]
-    assert dict(kept.task) == choice.described()
-    assert list(kept.rules) == list(choice.rates)
+    kept, request = load_stored_training(name), STORED[name]
+    assert dict(kept.task) == request.described()
+    assert list(kept.rules) == list(request.rates)
     for rule in kept.rules.values():
         rate, loss, accuracy = rule.trials.T
         best = loss.argmin() if np.isnan(accuracy).all() else accuracy.argmax()
         assert rule.learning_rate == rate[best]
         assert 2 <= best <= len(rate) - 3
-    task, rules = choice.build()
+    task, rules = request.build()
     rules = {n: replace(r, learning_rate=kept.rules[n].learning_rate) for n, r in rules.items()}
     *_, last = Experiment(task, rules, seed=0).snapshots(2)
     for label, state in last.states.items():
@@ -141,9 +150,11 @@ def test_a_stored_training_is_what_its_maker_makes(name):
         assert frames.fits[-1, 1, 1] == pytest.approx(state.fits["log-normal"].std, rel=0.01)
 
 
-def test_the_opening_shows_what_the_page_says():
-    """EG keeps every sign and finds the relevant inputs; descent does neither."""
-    gd, held, eg = (stored("opening").rules[name] for name in ("gd", "sign-constrained", "eg"))
+def test_the_first_training_supports_the_text_of_the_page():
+    """EG keeps every sign and finds the relevant inputs; gradient descent does neither."""
+    gd, held, eg = (
+        load_stored_training("opening").rules[name] for name in ("gd", "sign-constrained", "eg")
+    )
     assert not eg.frames.flips.any()
     assert not held.frames.flips.any()
     assert gd.frames.flips[-1] > 1000
@@ -152,14 +163,17 @@ def test_the_opening_shows_what_the_page_says():
     assert eg.frames.test_accuracy[-1] > gd.frames.test_accuracy[-1] + 0.1
 
 
-def test_the_honest_panels_show_what_they_say():
-    dense = stored("dense").rules
+def test_the_trainings_of_the_limits_support_their_text():
+    dense = load_stored_training("dense").rules
     assert dense["gd"].frames.cumulative_loss[-1] < dense["eg"].frames.cumulative_loss[-1]
     for name, low, high in (("log-normal-start", -0.2, 0.2), ("normal-start", -1.7, -1.3)):
-        before, after = end_of(stored(name).rules["eg"]).log_skew
+        before, after = end_of(load_stored_training(name).rules["eg"]).log_skew
         assert low < before < high
         assert low < after < high
-        least = {r: stored(name).rules[r].frames.dual_change[-1].argmin() for r in ("gd", "eg")}
+        least = {
+            r: load_stored_training(name).rules[r].frames.dual_change[-1].argmin()
+            for r in ("gd", "eg")
+        }
         assert least == {"gd": 0, "eg": 2}, "the change shows the geometry, whatever the start"
 
 
@@ -169,7 +183,7 @@ def test_the_stored_files_are_small():
     assert sum(path(name).stat().st_size for name in STORED) < 300_000
 
 
-# On the wire. -----------------------------------------------------------------------------------
+# As sent to the browser. ------------------------------------------------------------------------
 
 
 def test_what_is_sent_is_json_and_the_same_numbers(small):
@@ -187,12 +201,12 @@ def test_what_is_sent_is_json_and_the_same_numbers(small):
         assert rule["fits"]["log-normal"][0] == [None, None]
         np.testing.assert_allclose(
             rule["fits"]["log-normal"][-1],
-            kept.frames.fits[-1, LAWS.index("log-normal"), :2],
+            kept.frames.fits[-1, DISTRIBUTIONS.index("log-normal"), :2],
             rtol=1e-4,
         )
 
 
-def test_bins_that_are_sent_hold_every_weight_at_its_place(small):
+def test_sent_bins_contain_every_weight(small):
     sent = pack(small)
     low, high = sent["bins"]
     eg = sent["rules"][2]
@@ -202,7 +216,7 @@ def test_bins_that_are_sent_hold_every_weight_at_its_place(small):
     assert edges[fullest] <= first <= edges[fullest + 1]
 
 
-def test_a_weight_of_zero_has_a_place_on_the_log_axis(small):
+def test_a_weight_of_zero_is_drawn_at_the_smallest_magnitude(small):
     frames = small.rules["eg"].frames
     dead = replace(frames, paths=np.zeros_like(frames.paths))
     rules = {"eg": replace(small.rules["eg"], frames=dead)}
@@ -214,7 +228,7 @@ def test_a_weight_of_zero_has_a_place_on_the_log_axis(small):
     ("task", "field"),
     [("sparse", "cumulative_loss"), ("correlated", "train_loss"), ("digits", "test_accuracy")],
 )
-def test_each_task_is_measured_by_its_own(small, task, field):
+def test_each_task_has_its_own_measure(small, task, field):
     measured = learning_player.measure(replace(small, task={"name": task}))["field"]
     assert measured == field
     assert field in {f.name for f in fields(RuleFrames)}
@@ -225,7 +239,7 @@ def test_each_task_is_measured_by_its_own(small, task, field):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_can_be_built_from_its_defaults(task):
-    built, rules = choice_of(task, dict.fromkeys(RULES)).build()
+    built, rules = request_of(task, dict.fromkeys(RULES)).build()
     assert list(rules) == list(RULES)
     assert built.rates["eg"] > 0
     for size in TASKS[task][1]:
@@ -235,28 +249,28 @@ def test_every_task_can_be_built_from_its_defaults(task):
 def test_half_of_the_relevant_inputs_is_the_threshold():
     for relevant, threshold in ((20, 10), (7, 3), (1, 1)):
         assert (
-            choice_of("r-of-k", {"eg": None}, relevant=relevant).build()[0].threshold == threshold
+            request_of("r-of-k", {"eg": None}, relevant=relevant).build()[0].threshold == threshold
         )
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("asked", "message"),
     [
-        (choice_of("r-of-k", {"eg": None}, relevant=3000), "relevant must be at most inputs"),
-        (choice_of("sparse", {"eg": None}, relevant=501), "relevant must be at most inputs"),
-        (choice_of("r-of-k", {}), "choose at least one"),
-        (choice_of("r-of-k", {"eg": -1.0}), "learning_rate must be positive"),
+        (request_of("r-of-k", {"eg": None}, relevant=3000), "relevant must be at most inputs"),
+        (request_of("sparse", {"eg": None}, relevant=501), "relevant must be at most inputs"),
+        (request_of("r-of-k", {}), "choose at least one"),
+        (request_of("r-of-k", {"eg": -1.0}), "learning_rate must be positive"),
     ],
 )
-def test_mistakes_are_explained(choice, message):
+def test_mistakes_are_explained(asked, message):
     with pytest.raises(ValueError, match=message):
-        Training(choice)
+        Training(asked)
 
 
 # A training in slices. --------------------------------------------------------------------------
 
 
-def test_slices_come_to_the_same_as_one_go(small):
+def test_slices_give_the_same_run_as_one_call(small):
     training = Training(SMALL)
     lengths = []
     while not training.done:
@@ -267,21 +281,21 @@ def test_slices_come_to_the_same_as_one_go(small):
     assert lengths == sorted(lengths)
     assert len(set(lengths)) > 5
     assert training.beat == len(lengths)
-    same(training.record, small)
+    assert_same(training.record, small)
 
 
-def test_two_threads_of_a_session_take_turns(small):
+def test_threads_of_a_session_take_turns(small):
     """A click during a slice starts a second thread before the first has ended."""
     training = Training(SMALL)
     with ThreadPoolExecutor(4) as pool:
-        for _ in range(40):
+        for _ in range(15):
             for slice_ in [pool.submit(training.advance, 0.002) for _ in range(4)]:
                 slice_.result()
     training.advance(math.inf)
-    same(training.record, small)
+    assert_same(training.record, small)
 
 
-def test_a_stopped_training_keeps_what_is_there():
+def test_a_stopped_training_keeps_its_frames():
     training = Training(GIVEN)
     for _ in range(5):
         training.advance(0)
@@ -292,9 +306,9 @@ def test_a_stopped_training_keeps_what_is_there():
     assert end_of(training.record.rules["eg"]).pruned.shape == (len(SHARES),)
 
 
-@pytest.mark.parametrize("choice", [SMALL, GIVEN], ids=["in its search", "at its first frame"])
-def test_a_training_stopped_too_early_leaves_nothing(choice):
-    training = Training(choice)
+@pytest.mark.parametrize("asked", [SMALL, GIVEN], ids=["in its search", "at its first frame"])
+def test_a_training_stopped_too_early_leaves_nothing(asked):
+    training = Training(asked)
     training.advance(0)
     training.stop()
     assert training.done
@@ -302,7 +316,7 @@ def test_a_training_stopped_too_early_leaves_nothing(choice):
 
 
 def test_a_training_that_diverges_says_so():
-    training = Training(choice_of("sparse", {"gd": 10.0}, inputs=50, trials=300))
+    training = Training(request_of("sparse", {"gd": 10.0}, inputs=50, trials=300))
     with pytest.raises(ValueError, match="gd diverged"):
         training.advance(math.inf)
 
@@ -312,8 +326,8 @@ def test_a_training_that_diverges_says_so():
 
 def test_figures_hold_their_numbers(small):
     eg = small.rules["eg"]
-    law, *rules = quantiles(small).data
-    assert list(law.x) == list(law.y)
+    diagonal, *rules = quantiles(small).data
+    assert list(diagonal.x) == list(diagonal.y)
     assert [trace.name for trace in rules] == [NAMES[name] for name in small.rules]
     mean, std = eg.frames.fits[-1, 1, :2]
     np.testing.assert_allclose(rules[2].y, (eg.end.quantiles[1] - mean) / std, rtol=1e-5)
@@ -333,6 +347,6 @@ def test_a_trial_that_diverged_has_no_place_in_the_figure(small):
 
 
 def test_the_page_can_be_imported_without_pytorch():
-    """So that its first picture does not wait for it."""
+    """So that the page opens without waiting for it."""
     code = "import dale_demo.ui.dales_law.page, sys; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

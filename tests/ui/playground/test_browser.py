@@ -1,6 +1,4 @@
-"""The page Playground in a real browser: it plays, counts, draws exact laws, and is painted on."""
-
-from pathlib import Path
+"""The page Playground in a real browser: playing, counting, exact densities, painting."""
 
 import numpy as np
 import pytest
@@ -17,7 +15,6 @@ from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
 PATIENCE = 120_000
 expect.set_options(timeout=PATIENCE)
 QUICK = "play-steps=6"
@@ -34,21 +31,22 @@ PINK, BLUE = [204, 121, 167], [46, 134, 255]
 
 
 @pytest.fixture(scope="session")
-def address(streamlit_server) -> str:
-    """Address of the page alone."""
-    return streamlit_server(HERE / "app.py")
+def address(app_address) -> str:
+    """Address of the page."""
+    return f"{app_address}/playground"
 
 
-def visit(page: Page, address: str, query: str = QUICK) -> Page:
-    """Open the page and wait until the run has played and the table is full."""
-    page.goto(f"{address}/?{query}")
+def visit(page: Page, address: str, query: str = QUICK, motion: str = "reduce") -> Page:
+    """Open the page and wait for the end of the run, which plays where motion may."""
+    page.emulate_media(reduced_motion=motion)
+    page.goto(f"{address}?{query}")
+    expect(page.get_by_test_id("particles-right")).to_be_visible()
     expect(player(page)).to_have_attribute("data-playing", "false")
-    wait_idle(page)
     return page
 
 
 def player(page: Page) -> Locator:
-    return page.locator("section.player:not(.easel)")
+    return page.locator("section.player:not(.point-canvas)")
 
 
 def count(page: Page, what: str, side: str) -> int:
@@ -66,8 +64,8 @@ def toggle(page: Page, name: str) -> None:
     player(page).get_by_role("button", name=name, exact=True).click()
 
 
-def test_opens_with_particles_that_cross_and_particles_that_do_not(address, page):
-    visit(page, address)
+def test_plays_particles_that_cross_and_particles_that_do_not(address, page):
+    visit(page, address, motion="no-preference")
     assert count(page, "crossed", "left") == count(page, "beyond", "left") == 0
     assert count(page, "crossed", "right") > 300
     toggle(page, "Data points")
@@ -76,7 +74,7 @@ def test_opens_with_particles_that_cross_and_particles_that_do_not(address, page
     assert len(places(page, "left", BLUE)) == 0
     assert (places(page, "left", PINK) > zero).all()
     blue = places(page, "right", BLUE)
-    assert (blue < zero).any(1).mean() > 0.5, "lit and beyond"
+    assert (blue < zero).any(1).mean() > 0.5, "blue and beyond an axis"
     assert len(places(page, "right", PINK)) > 100
     table = page.get_by_role("table").first
     expect(table).to_contain_text(f"{count(page, 'crossed', 'right')}")
@@ -105,7 +103,7 @@ def test_scrubbing_counts_crossings_and_asks_no_server(address, page):
     assert len(sent) == messages
 
 
-def test_between_two_steps_a_particle_is_on_its_way(address, page):
+def test_particles_are_interpolated_between_two_steps(address, page):
     visit(page, address)
     player(page).focus()
     page.keyboard.press("Home")
@@ -136,7 +134,7 @@ def test_layers_and_axes_are_switched_without_moving_the_film(address, page):
     assert player(page).get_attribute("data-frame") == frame
 
 
-def test_on_log_axes_what_has_crossed_has_no_place(address, page):
+def test_log_axes_do_not_show_particles_that_have_crossed(address, page):
     visit(page, address, "play-steps=3&play-noise=3")
     toggle(page, "Log axes")
     lit = count(page, "crossed", "right")
@@ -159,10 +157,10 @@ def test_a_change_of_settings_plays_anew_and_keeps_the_layers(address, page):
 
 def test_painting_by_mouse_becomes_the_data_and_the_address(address, page):
     visit(page, address, f"{QUICK}&play-data={PAINTED}")
-    easel = page.get_by_test_id("easel")
+    canvas = page.get_by_test_id("point-canvas")
     page.get_by_role("button", name="Clear").click()
-    expect(easel.locator("circle")).to_have_count(0)
-    box = easel.bounding_box()
+    expect(canvas.locator("circle")).to_have_count(0)
+    box = canvas.bounding_box()
     page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=30)
@@ -175,56 +173,35 @@ def test_painting_by_mouse_becomes_the_data_and_the_address(address, page):
     np.testing.assert_allclose(points[:, 1], SIDE / 2, atol=0.03)
     assert points[0, 0] == pytest.approx(SIDE / 4, abs=0.03)
     assert points[-1, 0] == pytest.approx(SIDE / 2, abs=0.12)
-    expect(page.get_by_test_id("easel-count")).to_contain_text(f"{len(points)} of at most")
+    expect(page.get_by_test_id("point-canvas-count")).to_contain_text(f"{len(points)} of at most")
     page.get_by_role("button", name="Undo").click()
-    expect(easel.locator("circle")).to_have_count(0)
+    expect(canvas.locator("circle")).to_have_count(0)
 
 
 def test_painting_by_touch(address, browser: Browser):
     context = browser.new_context(viewport={"width": 400, "height": 850}, has_touch=True)
     page = visit(context.new_page(), address, f"{QUICK}&play-data={PAINTED}")
     page.get_by_role("button", name="Clear").tap()
-    page.get_by_test_id("easel").tap(position={"x": 80, "y": 80})
+    page.get_by_test_id("point-canvas").tap(position={"x": 80, "y": 80})
     page.wait_for_function("location.search.includes('play-points=')")
     code = page.evaluate("new URLSearchParams(location.search).get('play-points')")
     assert len(decode(code)) == 1
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_phone(address, page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 400, "height": 850})
-    visit(page, address, f"{QUICK}&play-data={PAINTED}")
-    main = page.get_by_test_id("stMain")
-    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
-    boxes = [page.get_by_test_id(f"particles-{s}").bounding_box() for s in ("left", "right")]
-    assert all(box["width"] > 300 for box in boxes), "one below the other"
-
-
-def test_the_navigation_leads_there(streamlit_server, page):
-    page.goto(streamlit_server(HERE.parents[2] / "app.py"))
-    expect(page.get_by_test_id("player-state")).to_be_visible()
-    page.get_by_role("link", name="Playground").click()
-    expect(page.get_by_test_id("particles-right")).to_be_visible()
-    page.wait_for_function("location.pathname === '/playground'")
-    page.get_by_role("link", name="Sample").click()
-    expect(page.get_by_test_id("player-state")).to_be_visible()
-
-
-# What toy_law.js computes, against the library
+# What density.js computes, against the library
 
 
 @pytest.fixture
-def law(page: Page) -> Page:
-    """A blank page that knows toy_law.js."""
+def script(page: Page) -> Page:
+    """A blank page with density.js."""
     page.goto("about:blank")
-    page.add_script_tag(content=asset("toy_law.js"))
+    page.add_script_tag(content=asset("playground/density.js"))
     return page
 
 
 @pytest.mark.parametrize("t", [0.0, 0.01, 0.3, 1.0])
-def test_the_drawn_density_and_score_are_the_exact_ones(law, t):
+def test_the_drawn_density_and_score_are_the_exact_ones(script, t):
     data, sigma = SHAPES["moons"](), 1.5
     exact = LogNormalMixtureScore(
         GeometricBrownianMotion.median_preserving(sigma),
@@ -235,22 +212,22 @@ def test_the_drawn_density_and_score_are_the_exact_ones(law, t):
     x = torch.stack(torch.meshgrid(ys, ys, indexing="xy"), 2).reshape(-1, 2).exp()
     times = torch.full((len(x),), t, dtype=torch.float64)
     given = [ys.tolist(), data.log_means.flatten().tolist(), data.log_std**2 + sigma**2 * t]
-    density = law.evaluate("given => Array.from(densityOn(...given))", given)
+    density = script.evaluate("given => Array.from(densityOn(...given))", given)
     expected = exact.log_density(x, times).exp() * x.prod(1)
     np.testing.assert_allclose(density, expected, rtol=1e-6, atol=1e-9)
-    field = law.evaluate(
+    field = script.evaluate(
         "([points, means, v]) => points.map(([a, b]) => hyvarinenAt(a, b, means, v))",
         [x.log().tolist(), *given[1:]],
     )
     np.testing.assert_allclose(field, exact(x, times), rtol=1e-6, atol=1e-6)
 
 
-def test_contours_of_a_normal_law_are_circles_that_hold_their_share(law):
+def test_contours_of_a_normal_density_are_circles_that_contain_their_share(script):
     variance, size, reach = 0.25, 120, 2.5
     width = 2 * reach / size
     ys = [-reach + (i + 0.5) * width for i in range(size)]
     shares = [0.5, 0.8, 0.95]
-    levels, circles = law.evaluate(
+    levels, circles = script.evaluate(
         """([ys, v, cell, shares]) => {
             const density = densityOn(ys, [0, 0], v);
             const levels = levelsOf(density, cell, shares);
@@ -268,6 +245,6 @@ def test_contours_of_a_normal_law_are_circles_that_hold_their_share(law):
         assert lengths.sum() == pytest.approx(2 * np.pi * radius, rel=0.03), "closed, drawn once"
 
 
-def test_a_law_that_leaves_the_grid_has_no_contour_for_it(law):
-    levels = law.evaluate("levelsOf(Float64Array.of(0.3, 0.3), 1, [0.5, 0.95])")
+def test_a_share_that_leaves_the_grid_has_no_contour(script):
+    levels = script.evaluate("levelsOf(Float64Array.of(0.3, 0.3), 1, [0.5, 0.95])")
     assert levels == [0.3, None]

@@ -1,4 +1,4 @@
-"""The page Playground without a browser: what opens, what the widgets do, what mistakes do."""
+"""The page Playground without a browser: its first view, its widgets, and bad input."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from dale_demo.ui.playground.settings import (
     DEFAULT,
     MOST_POINTS,
     PAINTED,
-    Choice,
+    PlaygroundRequest,
     decode,
     encode,
     example,
@@ -36,12 +36,12 @@ def app(monkeypatch) -> AppTest:
 
 
 @pytest.fixture
-def played(monkeypatch) -> list[Choice]:
-    """The choices that the page has played, as they come."""
-    choices: list[Choice] = []
-    monkeypatch.setattr(playground, "_play", choices.append)
+def played(monkeypatch) -> list[PlaygroundRequest]:
+    """The requests that the page has played, in order."""
+    requests: list[PlaygroundRequest] = []
+    monkeypatch.setattr(playground, "_play", requests.append)
     monkeypatch.setattr(playground, "_compare", lambda _: None)
-    return choices
+    return requests
 
 
 def opened(app: AppTest, **query: str) -> AppTest:
@@ -61,7 +61,7 @@ def rows(app: AppTest) -> dict[str, list[str]]:
 def test_opens_on_particles_that_cross_and_particles_that_do_not(app):
     opened(app)
     assert not app.warning
-    assert any("1,000 particles from exact draws" in caption.value for caption in app.caption)
+    assert any("1,000 particles from exact samples" in caption.value for caption in app.caption)
     measured = rows(app)
     assert list(measured) == ["4", "25"]
     for dale, _, unconstrained, _ in measured.values():
@@ -89,7 +89,7 @@ def test_no_key_is_that_of_a_widget_of_another_page(app, played):
 def test_the_address_restores_the_settings(app, played):
     opened(app, data="moons", left="bridge", right="additive", noise="0.7", steps="10", seed="3")
     settings = ToySettings(noise_level=0.7, steps=10, seed=3)
-    assert played == [Choice("moons", "", ("bridge", "additive"), settings)]
+    assert played == [PlaygroundRequest("moons", "", ("bridge", "additive"), settings)]
 
 
 def test_grid_and_step_size_reach_the_run(app, played):
@@ -116,7 +116,7 @@ def test_grid_and_step_size_reach_the_run(app, played):
 def test_a_bad_address_falls_back_to_the_default(app, played, name, bad):
     opened(app, **{name: bad})
     assert not app.warning
-    default = Choice("two spirals", "", ("dale-langevin", "unconstrained"), DEFAULT)
+    default = PlaygroundRequest("two spirals", "", ("dale-langevin", "unconstrained"), DEFAULT)
     assert played == [default]
 
 
@@ -156,7 +156,7 @@ def test_every_pair_of_samplers_shows_its_equations_and_its_source(app, played):
 
 
 @given(st.lists(st.tuples(*[st.integers(0, CELLS - 1)] * 2), min_size=1, max_size=MOST_POINTS))
-def test_points_survive_their_text(cells):
+def test_points_survive_encoding(cells):
     points = (np.array(cells) + 0.5) * (SIDE / CELLS)
     text = encode(points)
     np.testing.assert_allclose(decode(text), points)

@@ -1,4 +1,4 @@
-"""What the particle player sends over can be read back, and is small."""
+"""The blob of the particle player can be read back, and is small."""
 
 import json
 import struct
@@ -7,20 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dale_demo.toy import SHAPES, Paths, ToySettings, walk
-from dale_demo.ui.playground.player import REACH, Flocks, first_crossing, pack, quantise
+from dale_demo.toy import SHAPES, Paths, ToySettings, simulate
+from dale_demo.ui.playground.player import REACH, ParticleRuns, first_crossing, pack, quantise
 
 
-def flocks(steps: int = 6, particles: int = 50, right: str = "unconstrained") -> Flocks:
+def particle_runs(
+    steps: int = 6, particles: int = 50, right: str = "unconstrained"
+) -> ParticleRuns:
     data = SHAPES["rings"]()
     settings = ToySettings(steps=steps, particles=particles)
     names = ("dale-langevin", right)
-    left, other = (walk(data, name, settings) for name in names)
-    return Flocks(names, (left, other), data, np.ones((3, 2)), settings.noise_level)
+    left, other = (simulate(data, name, settings) for name in names)
+    return ParticleRuns(names, (left, other), data, np.ones((3, 2)), settings.noise_level)
 
 
 def unpack(blob: bytes) -> tuple[dict, np.ndarray]:
-    """Read the blob as particle_player.js does; positions [sampler, frame, particle, axis]."""
+    """Read the blob as player.js does; positions [sampler, frame, particle, axis]."""
     (length,) = struct.unpack_from("<I", blob)
     header = json.loads(blob[4 : 4 + length])
     packed = np.frombuffer(blob[4 + length :], "<i2").astype(float)
@@ -31,7 +33,7 @@ def unpack(blob: bytes) -> tuple[dict, np.ndarray]:
 
 
 def test_positions_come_back_to_a_thousandth_with_their_signs():
-    made = flocks()
+    made = particle_runs()
     _, x = unpack(pack(made))
     for read, run in zip(x, made.paths, strict=True):
         held = np.sign(run.x) * np.exp(np.log(np.abs(run.x)).clip(-REACH, REACH))
@@ -40,13 +42,13 @@ def test_positions_come_back_to_a_thousandth_with_their_signs():
     assert (x[1] < 0).any()
 
 
-def test_extremes_are_held_not_wrapped():
+def test_extremes_are_clamped_not_wrapped():
     packed = quantise(np.array([1e-300, -1e-300, 1e300, -1e300, 1.0]))
     assert packed.tolist() == [1, -1, 32767, -32767, 1 + 16383]
 
 
-def test_the_header_tells_frames_kernels_and_crossings():
-    made = flocks()
+def test_the_header_holds_frames_kernels_and_crossings():
+    made = particle_runs()
     header, _ = unpack(pack(made))
     assert [s["name"] for s in header["samplers"]] == ["dale-langevin", "unconstrained"]
     assert header["steps"] == list(range(7))
@@ -65,10 +67,10 @@ def test_first_crossing_is_the_first_frame():
 
 
 def test_identity_follows_the_run():
-    made = flocks()
+    made = particle_runs()
     ids = [
         unpack(pack(f))[0]["id"]
-        for f in (made, flocks(), flocks(right="bridge"), replace(made, sigma=2.0))
+        for f in (made, particle_runs(), particle_runs(right="bridge"), replace(made, sigma=2.0))
     ]
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
@@ -76,4 +78,4 @@ def test_identity_follows_the_run():
 
 @pytest.mark.parametrize(("steps", "most"), [(25, 250_000), (100, 850_000)])
 def test_a_thousand_particles_are_small(steps, most):
-    assert len(pack(flocks(steps, 1000, "bridge"))) < most
+    assert len(pack(particle_runs(steps, 1000, "bridge"))) < most

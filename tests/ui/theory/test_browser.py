@@ -1,37 +1,34 @@
-"""The page Theory in a real browser: pictures at once, depths on demand, in both themes."""
-
-from pathlib import Path
+"""The page Theory in a real browser: figures at once, depths on demand, in both themes."""
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from dale_demo.ui.theory.steps import STEPS
+from dale_demo.ui.theory.sections import SECTIONS
 from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
 PATIENCE = 60_000
 expect.set_options(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")
-def address(streamlit_server) -> str:
-    """Address of the page alone."""
-    return streamlit_server(HERE / "app.py")
+def address(app_address) -> str:
+    """Address of the page."""
+    return f"{app_address}/theory"
 
 
 def visit(page: Page, address: str) -> Page:
     page.goto(address)
-    expect(page.locator("svg[role=img]")).to_have_count(len(STEPS))
+    expect(page.locator("svg[role=img]")).to_have_count(len(SECTIONS))
     wait_idle(page)
     return page
 
 
-def dig(page: Page, step: int, depth: str) -> None:
-    """Choose the depth of a step, counted from 0."""
+def choose_depth(page: Page, section: int, depth: str) -> None:
+    """Choose the depth of a section, counted from 0."""
     groups = page.get_by_test_id("stMain").get_by_test_id("stButtonGroup")
-    radio = groups.nth(step).get_by_role("radio", name=depth)
+    radio = groups.nth(section).get_by_role("radio", name=depth)
     radio.click()
     try:
         expect(radio).to_be_checked(timeout=5000)
@@ -43,10 +40,10 @@ def dig(page: Page, step: int, depth: str) -> None:
 def test_pictures_depths_and_numbers(address, page):
     visit(page, address)
     expect(page.get_by_text("A diffusion run backwards")).to_have_count(0)
-    dig(page, 2, "Mechanism")
+    choose_depth(page, 2, "Mechanism")
     expect(page.get_by_text("A diffusion run backwards is a diffusion again.")).to_be_visible()
     page.wait_for_function("location.search.includes('depth-reverse=Mechanism')")
-    dig(page, 2, "Formula")
+    choose_depth(page, 2, "Formula")
     table = page.get_by_role("table").filter(has_text="share below zero")
     expect(table).to_be_visible()
     expect(table.get_by_text("differs, as it must")).to_have_count(1)
@@ -59,7 +56,7 @@ def test_pictures_depths_and_numbers(address, page):
 
 
 def test_an_address_restores_a_view(address, page):
-    visit(page, f"{address}/?depth-tweedie=Formula&depth-score=Mechanism")
+    visit(page, f"{address}?depth-tweedie=Formula&depth-score=Mechanism")
     expect(page.get_by_text("by brute force, against D").first).to_be_visible()
     expect(page.get_by_text("is the slope of the log density")).to_be_visible()
 
@@ -67,26 +64,12 @@ def test_an_address_restores_a_view(address, page):
 def test_no_formula_is_broken(address, page):
     visit(page, address)
     page.get_by_role("button", name="All formulas").click()
-    expect(page.get_by_text("Measured just now")).to_have_count(len(STEPS))
+    expect(page.get_by_text("Measured just now")).to_have_count(len(SECTIONS))
     wait_idle(page)
     formulas = sum(
-        len(step.equations) + step.derivation.replace("$$", "$").count("$") // 2 for step in STEPS
+        len(section.equations) + section.derivation.replace("$$", "$").count("$") // 2
+        for section in SECTIONS
     )
     expect(page.locator(".katex")).to_have_count(formulas)
     expect(page.locator(".katex-error")).to_have_count(0)
     assert "$" not in page.get_by_test_id("stMain").inner_text()
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_phone_and_follows_the_theme(address, page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 400, "height": 850})
-    visit(page, f"{address}/?depth-non_negative=Formula")
-    expect(page.get_by_text("rate found").first).to_be_visible()
-    main = page.get_by_test_id("stMain")
-    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
-    picture = page.locator("svg[role=img]").first
-    assert picture.bounding_box()["width"] > 300
-    ink = picture.locator("text").first.evaluate("e => getComputedStyle(e).fill")
-    red = int(ink.removeprefix("rgb(").split(",")[0])
-    assert red < 100 if scheme == "light" else red > 150

@@ -1,4 +1,4 @@
-"""The page Theory without a browser: its three depths, its code, its numbers, its address."""
+"""The page Theory without a browser: its three depths, code, numbers and address."""
 
 import inspect
 import re
@@ -16,11 +16,11 @@ from dale_demo.theory.notation import table
 from dale_demo.theory.pictures import PICTURES
 from dale_demo.theory.references import BIBTEX, REFERENCES
 from dale_demo.ui.theory import page
-from dale_demo.ui.theory.steps import STEPS
-from dale_demo.ui.theory.stored_pictures import stored
+from dale_demo.ui.theory.sections import SECTIONS, Section
+from dale_demo.ui.theory.stored_pictures import load_figure
 
 PAGE = Path(__file__).with_name("app.py")
-NAMES = [step.name for step in STEPS]
+NAMES = [section.name for section in SECTIONS]
 
 
 @pytest.fixture
@@ -47,16 +47,16 @@ def depths(app: AppTest) -> list[str]:
     return [app.session_state[f"depth-{name}"] for name in NAMES]
 
 
-def test_steps_pictures_and_measurements_go_together():
+def test_every_section_has_a_figure_and_a_measurement():
     assert NAMES == list(MEASUREMENTS) == list(PICTURES)
 
 
-def test_opens_with_pictures_and_measures_nothing(app, monkeypatch):
+def test_opens_with_figures_and_measures_nothing(app, monkeypatch):
     for name in NAMES:
         monkeypatch.setitem(MEASUREMENTS, name, lambda _: pytest.fail("measured on load"))
     opened(app)
     shown = texts(app)
-    assert all(stored(name) in shown for name in NAMES)
+    assert all(load_figure(name) in shown for name in NAMES)
     assert codes(app) == [BIBTEX]
     assert depths(app) == ["Picture"] * len(NAMES)
 
@@ -66,27 +66,29 @@ def test_the_page_itself_imports_no_torch():
     import subprocess
 
     script = "import sys, dale_demo.ui.theory.page; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], cwd=PAGE.parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", script], cwd=PAGE.parents[3]).returncode == 0
 
 
 def test_a_mechanism_is_words_without_code(app):
     opened(app, **{"depth-reverse": "Mechanism"})
-    step = STEPS[NAMES.index("reverse")]
-    assert step.mechanism.strip() in texts(app)
-    assert step.derivation.strip() not in texts(app)
+    section = SECTIONS[NAMES.index("reverse")]
+    assert section.mechanism.strip() in texts(app)
+    assert section.derivation.strip() not in texts(app)
     assert codes(app) == [BIBTEX]
 
 
-@pytest.mark.parametrize("step", STEPS, ids=NAMES)
-def test_a_formula_stands_beside_its_code_with_numbers(app, step):
-    opened(app, **{f"depth-{step.name}": "Formula"})
-    assert step.derivation.strip() in texts(app)
-    assert [latex.value.strip("$\n") for latex in app.latex] == [e.formula for e in step.equations]
-    sources = [page.source(equation.source)[0] for equation in step.equations]
-    measuring = page.source(f"dale_demo.theory.measurements:{step.name}")[0]
+@pytest.mark.parametrize("section", SECTIONS, ids=NAMES)
+def test_a_formula_stands_beside_its_code_with_numbers(app, section: Section):
+    opened(app, **{f"depth-{section.name}": "Formula"})
+    assert section.derivation.strip() in texts(app)
+    assert [latex.value.strip("$\n") for latex in app.latex] == [
+        e.formula for e in section.equations
+    ]
+    sources = [page.source(equation.source)[0] for equation in section.equations]
+    measuring = page.source(f"dale_demo.theory.measurements:{section.name}")[0]
     assert [c for c in codes(app) if c != BIBTEX] == [c.strip() for c in (*sources, measuring)]
     numbers = next(m.value for m in app.markdown if m.value.startswith("| what"))
-    claims = MEASUREMENTS[step.name](0)
+    claims = MEASUREMENTS[section.name](0)
     assert len(numbers.splitlines()) == 2 + len(claims)
     assert numbers.count("differs, as it must") == sum(claim.control for claim in claims)
     assert "**" not in numbers, "all hold"
@@ -115,32 +117,32 @@ def test_measuring_again_draws_anew(app):
     assert numbers() != first
 
 
-def test_buttons_open_and_close_every_step(app):
+def test_buttons_open_and_close_every_section(app):
     opened(app)
     app.button(key="depths-mechanism").click().run()
     assert depths(app) == ["Mechanism"] * len(NAMES)
     app.button(key="depths-formula").click().run()
     assert depths(app) == ["Formula"] * len(NAMES)
     assert not app.exception
-    assert len(app.latex) == sum(len(step.equations) for step in STEPS)
+    assert len(app.latex) == sum(len(section.equations) for section in SECTIONS)
     app.button(key="depths-picture").click().run()
     assert codes(app) == [BIBTEX]
 
 
 @pytest.mark.parametrize("bad", ["deep", "", "formulas", "../etc", "Picture,Formula"])
-def test_a_bad_address_falls_back_to_the_picture(app, bad):
+def test_a_bad_address_falls_back_to_the_figure(app, bad):
     opened(app, **{"depth-score": bad})
     assert codes(app) == [BIBTEX]
-    assert STEPS[1].mechanism.strip() not in texts(app)
+    assert SECTIONS[1].mechanism.strip() not in texts(app)
 
 
 def test_no_display_formula_shares_a_line():
     """Streamlit takes a formula of several lines only where its $$ stand alone."""
-    for step in STEPS:
-        assert all(line == "$$" for line in step.derivation.splitlines() if "$$" in line)
+    for section in SECTIONS:
+        assert all(line == "$$" for line in section.derivation.splitlines() if "$$" in line)
 
 
-def test_a_failed_claim_is_said():
+def test_the_verdict_names_a_failed_claim():
     wrong = Claim("", 2.0, 1.0, 0.1)
     assert page.verdict(wrong) == "**does not agree**, 10.0 s.e. apart"
     assert page.verdict(Claim("", 1.0, 1.0, 0.1, control=True)).startswith("**not told apart**")
@@ -152,12 +154,12 @@ def test_references_notation_and_citation(app):
     shown = texts(app)
     assert all(reference.link in shown for reference in REFERENCES.values())
     assert table() in shown
-    cited = {key for step in STEPS for key in step.sources}
+    cited = {key for section in SECTIONS for key in section.sources}
     assert cited == set(REFERENCES)
     assert "2510.02730" in BIBTEX
 
 
-def test_contents_lead_to_every_step(app):
+def test_contents_lead_to_every_section(app):
     opened(app)
     links = re.findall(r"\(#([\w-]+)\)", app.sidebar.markdown[0].value)
     assert links[: len(NAMES)] == NAMES
@@ -165,10 +167,10 @@ def test_contents_lead_to_every_step(app):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_stored_pictures_are_those_of_the_library(name):
-    """If one changed: `python -m dale_demo.ui.theory_opening`."""
+def test_stored_figures_match_the_library(name):
+    """If one changed: `python -m dale_demo.ui.build theory`."""
     number = r"-?\d+\.?\d*"
-    made, kept = PICTURES[name]().svg(), stored(name)
+    made, kept = PICTURES[name]().svg(), load_figure(name)
     assert re.sub(number, "#", made) == re.sub(number, "#", kept)
     first, second = (np.array(re.findall(number, text), float) for text in (made, kept))
     np.testing.assert_allclose(first, second, atol=0.5)

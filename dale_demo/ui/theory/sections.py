@@ -1,7 +1,7 @@
-"""What the page Theory says: nine steps from dX = μX dt + σX dW to the update rule.
+"""Text and equations of the page Theory, in nine sections.
 
-Each equation names the code that computes it as "module:name", so that nothing heavy is imported
-before a visitor asks for it.
+Each equation names the code that computes it as "module:name", so that PyTorch is imported only
+when a visitor opens a formula.
 """
 
 from dataclasses import dataclass
@@ -21,17 +21,17 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of the story.
+class Section:
+    """One section of the page.
 
     Args:
-        name: Of its picture, its measurement and its place in the address.
+        name: Key of its figure, of its measurement and of its depth in the address.
         title: Its heading.
-        picture: What the picture shows, in one or two sentences.
+        picture: What the figure shows, in one or two sentences.
         mechanism: Why, in words.
         derivation: How the formulas follow.
         equations: The formulas with their code.
-        sources: Keys into `dale_demo.references.REFERENCES`.
+        sources: Keys into `dale_demo.theory.references.REFERENCES`.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Step:
     sources: tuple[str, ...]
 
 
-STEPS = (
-    Step(
+SECTIONS = (
+    Section(
         "motion",
         "Noise that multiplies",
         "Noise acts by factors: ×1.1 as easily as ÷1.1. On a log axis the paths spread evenly up "
@@ -56,7 +56,7 @@ skewed, positive, with most values small and a few large, as synaptic strengths 
 
 The noise is proportional to x. That makes it harmless near zero: the smaller x is, the less it
 moves. The *Fokker–Planck equation* says the same of the density: probability flows with the drift
-and spreads with the noise, and the log-normal law is what it becomes.
+and spreads with the noise, and the result is the log-normal distribution.
 """,
         r"""
 With $y = \ln x$, Itô's formula gives $dy = (\mu - \tfrac12\sigma^2)\,dt + \sigma\,dW$ (step 4), a
@@ -67,7 +67,7 @@ $$
 \partial_t p = -\partial_x(\mu x\,p) + \tfrac12\,\partial_x^2(\sigma^2 x^2\,p),
 $$
 
-which the log-normal law, and any mixture of such laws, solves.
+which the log-normal density, and any mixture of such densities, solves.
 """,
         (
             Equation(
@@ -86,7 +86,7 @@ which the log-normal law, and any mixture of such laws, solves.
         ),
         ("shetty",),
     ),
-    Step(
+    Section(
         "score",
         "The Hyvärinen score",
         "To undo noise, know which way is uphill: where values like this one are more common. "
@@ -124,9 +124,9 @@ Because $\int \nabla_y p_Y\,dy = 0$, the mean of $1 + h$ is zero, and that of $h
         ),
         ("shetty", "hyvarinen2005"),
     ),
-    Step(
+    Section(
         "reverse",
-        "Time runs back, in two ways",
+        "The reverse process, in two discretisations",
         "One large step back from the same state. Taken as a sum, it can end below zero; taken as "
         "a product with an exponential, it cannot.",
         """
@@ -168,20 +168,20 @@ one draw. Their means are $e^{B\delta}$ and $1 + B\delta$, and differ in second 
         ),
         ("anderson", "shetty", "song"),
     ),
-    Step(
+    Section(
         "lamperti",
-        "Why the sign cannot break",
-        "Equal steps down in y = ln x halve x again and again and never arrive at zero. Equal "
-        "steps in x walk straight through it.",
+        "Why the sign cannot change",
+        "Equal steps down in y = ln x divide x by the same factor and never reach zero. Equal "
+        "steps in x pass through it.",
         """
-The logarithm lays the positive half of the line out over the whole line: zero is infinitely far
-away. Any finite step in y, however large or wrong, leads back to some positive x. No projection, no
-clipping, no small steps are needed. A change of variable that makes the noise constant is called
+The logarithm maps the positive half of the line onto the whole line: zero is infinitely far away.
+Any finite step in y, however large or wrong, leads to some positive x. No projection, no clipping,
+no small steps are needed. A change of variable that makes the noise constant is called
 the **Lamperti transform**; for noise proportional to x it is the logarithm.
 
 It has a price, **Itô's correction**. A fluctuation up by 10 % and one down by 10 % do not cancel:
 1.1 × 0.9 = 0.99. So noise pulls the typical path down by σ²/2 per unit of time, while the mean,
-held up by a few lucky paths, still grows with μ.
+dominated by a few large values, still grows with μ.
 """,
         r"""
 Constant noise asks for $\psi'(x)\,\sigma x = \sigma$, so $\psi = \ln$. Itô's formula keeps the
@@ -208,11 +208,11 @@ nothing of logarithms.
         ),
         ("shetty",),
     ),
-    Step(
+    Section(
         "tweedie",
-        "The best guess is the score",
+        "The score gives the best guess",
         "Each dot is a clean value and what noise made of it. The curve through the middle of the "
-        "dots is the best guess of the clean one, and it is known as soon as the score is.",
+        "dots is the best guess of the clean one, and it follows from the score.",
         """
 Given a noisy value, the best guess of ln x₀ (in mean square) is its average over everything that
 could have been behind it. **Tweedie's formula** says that this average needs no list of
@@ -242,17 +242,17 @@ the data, weighs each by how well it explains the observed $x_t$, and averages.
         ),
         ("efron", "shetty"),
     ),
-    Step(
+    Section(
         "objectives",
-        "How a score is learnt",
-        "The loss that can be computed lies above the one that is wanted, at the same height "
+        "How a score is learned",
+        "The loss that can be computed lies above the one that is wanted, by the same amount "
         "everywhere. So both are lowest at the same place: the true score.",
         """
-Wanted is a network close to the true score (**M-ESM**, explicit matching), but nobody has the true
-score to compare with. What one has are pairs of a clean value and its noised version, and for each
-pair the score of that noise alone (**M-DSM**, denoising). Averaged over all clean values that could
-be behind a noised one, the pairs' scores give the true score. Replacing the average by its terms
-adds their scatter to the loss, and the scatter does not depend on the network.
+The goal is a network close to the true score (**M-ESM**, explicit matching), but the true score is
+unknown. Known are pairs of a clean value and its noised version, and for each pair the score of
+that noise alone (**M-DSM**, denoising). Averaged over all clean values that could be behind a
+noised one, the pairs' scores give the true score. Replacing the average by its terms adds their
+scatter to the loss, and the scatter does not depend on the network.
 
 With the paper's weight s⁴, M-DSM is simply the squared error of predicting ln x₀, and the scatter
 is the part of ln x₀ that the noise has destroyed.
@@ -285,11 +285,11 @@ constant is $E\,\mathrm{Var}[\ln X_0 \mid X_t]$.
         ),
         ("shetty", "vincent"),
     ),
-    Step(
+    Section(
         "non_negative",
         "Hyvärinen 2007, the case without noise",
-        "Which rate had these waiting times? Score matching made for positive data finds it. The "
-        "plain kind says zero, whatever the data are.",
+        "Exponential data of unknown rate. Score matching for positive data finds the rate; plain "
+        "score matching gives zero, whatever the data are.",
         """
 Score matching can fit a model whose density is known only up to a factor. Its trick, integration by
 parts, leaves something behind where the data end abruptly: exponential data are densest *at* zero.
@@ -327,21 +327,21 @@ $\tfrac12\psi^2 + \psi' = \tfrac12\lambda^2$, lowest at 0.
         ),
         ("hyvarinen2007", "hyvarinen2005", "shetty"),
     ),
-    Step(
+    Section(
         "flow",
-        "The same laws without noise",
-        "Smooth lines carry the noise’s law back to the data’s, and at every time in between the "
-        "crowd looks the same as that of the jagged walks.",
+        "The same distributions without noise",
+        "Smooth lines carry the noise distribution back to the data. At every time in between, "
+        "their distribution is that of the jagged trajectories with noise.",
         """
-Noise spreads a crowd. So does a wind that blows everyone from where it is dense to where it is
-thin, with the strength of half the noise. For the crowd there is no difference; for the single
-particle there is: its path is smooth and fixed by where it starts. This is the **probability
-flow**.
+Noise spreads many particles apart. So does a drift that moves each of them from where they are
+dense to where they are sparse, half as strong as the noise. The distribution is the same in both
+cases; the single particle's path is not: under the drift it is smooth and fixed by where it starts.
+This is the **probability flow**.
 
-A smooth path can be followed in long steps. Heun's method tries a step, looks at the slope at its
-end, and goes with the mean of both: with half the step it errs a quarter as much. On the page
-Sample that is *probability-flow*. The page opens with *multistep-bridge*, which takes steps as long
-and still draws noise in each: noise mends on the way what the network got wrong before.
+A smooth path can be followed in long steps. Heun's method takes a trial step, evaluates the slope
+at its end, and moves by the mean of both slopes: half the step has a quarter of the error. On the
+page Sample that is *probability-flow*. The page opens with *multistep-bridge*, which takes steps as
+long and still adds noise in each: the noise corrects earlier errors of the network.
 """,
         r"""
 In $y$ the Fokker–Planck equation is
@@ -370,21 +370,21 @@ follows.
         ),
         ("song", "karras"),
     ),
-    Step(
+    Section(
         "mirror",
-        "The mirror that learning and sampling share",
-        "The same push, six times. An excitatory weight sinks towards zero, an inhibitory one "
-        "grows; each stays on its branch, because adding happens on the vertical axis.",
+        "The mirror map that learning and sampling share",
+        "The same step, six times. An excitatory weight shrinks towards zero, an inhibitory one "
+        "grows; each stays on its branch, because steps are added on the vertical axis.",
         """
 **Exponentiated gradient**, the learning rule of the page *Dale's law*, does not add to a weight but
 to its mirror image ∇φ(w) = sign(w)(ln|w| + 1). The Dale–Langevin step adds to ln x, the same
 mirror image up to a 1. So both multiply, both keep every sign, and random steps that add up there
-make log-normal laws.
+lead to log-normal distributions.
 
 They **share the mirror map; they are not the same method**. Learning puts the gradient in w into
 the dual step; Langevin puts the gradient in ln x, which is x times as large. A gradient therefore
 moves a weight in proportion to |w|, and a pixel in proportion to x². And learning descends to a
-minimum, while Langevin dynamics with its noise draws from a law.
+minimum, while Langevin dynamics with its noise samples from a distribution.
 """,
         r"""
 $\varphi(w) = \sum|w|\ln|w|$ has $\nabla\varphi(w) = \operatorname{sign}(w)\,(\ln|w| + 1)$. Mirror
@@ -403,7 +403,7 @@ $\sigma^2\delta\; x \circ h = \sigma^2\delta\; x^2 \circ \nabla\ln p$.
         (
             Equation(
                 r"w \leftarrow w \circ \exp(-\eta\,\operatorname{sign}(w) \circ d)",
-                "dale_demo.plasticity.rules:_multiply",
+                "dale_demo.plasticity.updates:multiply",
             ),
             Equation(
                 r"\Delta\nabla\varphi = \nabla\varphi(w') - \nabla\varphi(w)",

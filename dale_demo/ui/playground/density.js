@@ -1,8 +1,8 @@
-// The law of the noised toy data, exactly: a mixture of normal kernels in y = ln x, all of one
-// variance v = b² + s². `means` are pairs in one array, [a₁, a₂] of each kernel after another.
+// Exact density and score of the noised data: a mixture of normal kernels in y = ln x, all of one
+// variance v = b² + s². `means` holds [a₁, a₂] of each kernel, one after the other.
 
 // The density of y on a grid [G × G], row by row from the bottom; `ys` holds its G coordinates.
-// A kernel is a product, so it takes one row of exponentials for each axis.
+// A kernel is a product over the axes, so G exponentials for each axis are enough, not G².
 function densityOn(ys, means, variance) {
   const [along, up] = [0, 1].map((axis) => kernelRows(ys, means, axis, variance));
   const size = ys.length, count = means.length / 2;
@@ -28,7 +28,8 @@ function kernelRows(ys, means, axis, variance) {
   return rows;
 }
 
-// The Hyvärinen score h = ∇ ln p(y) − 1 at one point, safe where every kernel underflows.
+// The Hyvärinen score h = ∇ ln p(y) − 1 at one point. Weights are relative to the largest so far,
+// so that the score is right even where every kernel underflows to 0.
 function hyvarinenAt(y1, y2, means, variance) {
   let most = -Infinity, sum = 0, g1 = 0, g2 = 0;
   for (let k = 0; k < means.length; k += 2) {
@@ -46,8 +47,8 @@ function hyvarinenAt(y1, y2, means, variance) {
   return [g1 / sum / variance - 1, g2 / sum / variance - 1];
 }
 
-// Densities at whose contours the given shares of all mass lie inside; null for those that leave
-// the grid. `cell` is the area of a cell in the measure of the density.
+// Densities whose contours contain the given shares of all mass; null for contours that leave the
+// grid. `cell` is the area of a cell in the measure of the density.
 function levelsOf(density, cell, shares) {
   const sorted = Float64Array.from(density).sort().reverse();
   let mass = 0, at = 0;
