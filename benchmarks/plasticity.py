@@ -1,15 +1,13 @@
-"""Exponentiated gradient against gradient descent: every result beside the value expected.
+"""Exponentiated gradient against gradient descent: measured results beside expected values.
 
     python -m benchmarks.plasticity            # all but the largest
     python -m benchmarks.plasticity --quick    # those that take seconds
 
-Expected values are those of small numerical experiments made before this code, with settings as
-near to theirs as they are known; the sources of the experiments are named in the tasks. Each
-number is the mean over the seeds. "Best" rates come from the search on validation examples at the
-first seed, and every trial of it is printed.
+Expected values come from earlier small experiments, whose settings are met as far as they are
+known; the tasks name the sources of the experiments. Each number is the mean over the seeds. "Best"
+rates are searched on validation examples at the first seed, and every trial is printed.
 """
 
-import os
 import statistics as std
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +16,7 @@ from dataclasses import dataclass, replace
 import click
 import torch
 
+from benchmarks.shared import data_root, device_option
 from dale_demo.drawing.markdown import text_table
 from dale_demo.hardware import hardware
 from dale_demo.plasticity import (
@@ -28,9 +27,9 @@ from dale_demo.plasticity import (
     RelevantInputs,
     Rule,
     RuleState,
+    Trial,
     statistics,
 )
-from dale_demo.plasticity.experiment import Trial
 from dale_demo.plasticity.pruning import SHARES
 from dale_demo.plasticity.tasks import Task
 
@@ -40,13 +39,13 @@ EG, GD, CONSTRAINED = Rule("eg"), Rule("gd"), Rule("sign-constrained")
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table.
+    """One row of the table.
 
     Args:
         name: What is measured.
         rule: Label of the rule.
-        measure: Takes it from a finished run.
-        expected: The value known from before; None where there is none.
+        measure: Computes it from a finished run.
+        expected: Value of the earlier experiments; None where there is none.
         form: Format of both numbers.
     """
 
@@ -59,13 +58,13 @@ class Result:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A task, its rules, and what to read off.
+    """A task, its learning rules, and what to measure.
 
     Args:
         title: Heading.
         task: What is learned.
         rules: By label; a rule without a rate is searched.
-        results: Lines of the table.
+        results: Rows of the table.
         quick: Takes seconds.
         largest: Takes minutes and gigabytes.
     """
@@ -82,20 +81,20 @@ def accuracy(_: Experiment, __: str, state: RuleState) -> float:
     return state.test_accuracy
 
 
-def share(_: Experiment, __: str, state: RuleState) -> float:
+def relevant_share(_: Experiment, __: str, state: RuleState) -> float:
     return state.relevant_share
 
 
-def flipped(_: Experiment, __: str, state: RuleState) -> float:
+def flipped_share(_: Experiment, __: str, state: RuleState) -> float:
     return state.flipped
 
 
-def met(_: Experiment, __: str, state: RuleState) -> float:
+def cumulative_loss(_: Experiment, __: str, state: RuleState) -> float:
     return state.cumulative_loss
 
 
 def change_distance(name: str) -> Measure:
-    """KS distance to a normal law, of the change of all weights ("w") or of all ln|w|."""
+    """KS distance to a normal distribution: of the change of all weights, "w", or of all ln|w|."""
 
     def measure(experiment: Experiment, label: str, _: RuleState) -> float:
         start, end = experiment.start().double(), experiment.weights(label).double()
@@ -106,11 +105,12 @@ def change_distance(name: str) -> Measure:
     return measure
 
 
-def skew(experiment: Experiment, label: str, _: RuleState) -> float:
+def log_skew(experiment: Experiment, label: str, _: RuleState) -> float:
     return statistics.log_skew(experiment.weights(label))
 
 
-def pruned(amount: float) -> Measure:
+def pruned_accuracy(amount: float) -> Measure:
+    """Test accuracy after the smallest weights, a share `amount` of all, were removed."""
     return lambda experiment, label, _: experiment.pruning((amount,))[label][0]
 
 
@@ -125,8 +125,8 @@ def relevant_inputs(
     """GD and EG with test accuracy, share of |w| on relevant inputs and share of flipped signs."""
     measures = {
         "test accuracy": accuracy,
-        "|w| on relevant inputs": share,
-        "signs flipped": flipped,
+        "|w| on relevant inputs": relevant_share,
+        "signs flipped": flipped_share,
     }
     return Benchmark(
         title,
@@ -155,8 +155,8 @@ def online(inputs: int, relevant: int, gd: float, eg: float, tuned: bool = False
         OnlineRegression(inputs=inputs, relevant=relevant),
         rules,
         [
-            Result("cumulative loss", "GD", met, gd, ",.0f"),
-            Result("cumulative loss", "EG±", met, eg, ",.0f"),
+            Result("cumulative loss", "GD", cumulative_loss, gd, ",.0f"),
+            Result("cumulative loss", "EG±", cumulative_loss, eg, ",.0f"),
         ],
         quick=inputs <= 500,
     )
@@ -175,7 +175,7 @@ SMALL_EXPECTED = {
 
 
 def full(inputs: int, gd: float, eg: float, rates: Sequence[float] = ()) -> Benchmark:
-    """At the best rates; or at the rates given, which are those that meet the expected values."""
+    """With the best rates; or with the rates given, which reproduce the expected values."""
     rules = {"GD": GD, "EG": EG}
     if rates:
         rules = {"GD": Rule("gd", rates[0]), "EG": Rule("eg", rates[1])}
@@ -191,14 +191,14 @@ def full(inputs: int, gd: float, eg: float, rates: Sequence[float] = ()) -> Benc
 
 
 def geometry(start: str) -> Benchmark:
-    """KS distances of the change to a normal law; a normal start leaves ln|w| skewed."""
+    """KS distances of the change to a normal distribution; a normal start leaves ln|w| skewed."""
     expected = {("w", "GD"): 0.005, ("ln|w|", "GD"): 0.18, ("w", "EG"): 0.1, ("ln|w|", "EG"): 0.005}
     results = [
         Result(f"KS distance, change of {name}", label, change_distance(name), value)
         for (name, label), value in expected.items()
     ]
     if start == "normal":
-        results.append(Result("skew of ln|w| at the end", "EG", skew, -1.56, ".2f"))
+        results.append(Result("skew of ln|w| at the end", "EG", log_skew, -1.56, ".2f"))
     return Benchmark(
         f"Geometry, {start} start",
         CorrelatedRegression(start=start),
@@ -208,13 +208,15 @@ def geometry(start: str) -> Benchmark:
 
 
 def digits(data: str, signs: str, epochs: int, rates: Mapping[str, float | None]) -> Benchmark:
-    """Accuracy, whole and pruned."""
+    """Accuracy, before and after pruning."""
     rules = {
         "GD": Rule("gd", rates["GD"]),
         "sign-constrained": Rule("sign-constrained", rates["sign-constrained"]),
         "EG": Rule("eg", rates["EG"]),
     }
-    measures = [(f"test accuracy, {amount:.0%} pruned", pruned(amount)) for amount in SHARES[1:]]
+    measures = [
+        (f"test accuracy, {amount:.0%} pruned", pruned_accuracy(amount)) for amount in SHARES[1:]
+    ]
     return Benchmark(
         f"Digits, {data}, signs by {signs}, {epochs} epochs",
         Digits(data=data, signs=signs, epochs=epochs),
@@ -261,17 +263,17 @@ MNIST = (
 
 
 @click.command(context_settings={"show_default": True})
-@click.option("--quick", is_flag=True, help="Only what takes seconds.")
+@click.option("--quick", is_flag=True, help="Only benchmarks that take seconds.")
 @click.option("--largest", is_flag=True, help="Also n = 20,000: minutes, and 1.5 GB.")
-@click.option("--only", default="", help="Only titles that contain this.")
-@click.option("--seeds", default="0,1,2", help="Of data, start and order.")
-@click.option("--device", default="cpu", help="Where to compute.")
+@click.option("--only", default="", help="Only benchmarks whose title contains this.")
+@click.option("--seeds", default="0,1,2", help="Seeds of data, start and order.")
+@device_option
 def main(quick: bool, largest: bool, only: str, seeds: str, device: str) -> None:
     """Print measured values beside the expected ones."""
     numbers = [int(seed) for seed in seeds.split(",")]
     chosen = [
         b
-        for b in (*BENCHMARKS, *(MNIST if os.environ.get("DALE_DATA") else ()))
+        for b in (*BENCHMARKS, *(MNIST if data_root() else ()))
         if only in b.title and (b.quick or not quick) and (largest or not b.largest)
     ]
     print(f"Seeds {numbers}; {hardware(device)}", flush=True)
@@ -291,21 +293,21 @@ def measure(benchmark: Benchmark, seeds: Sequence[int], device: str) -> None:
         columns.append(
             [r.measure(experiment, r.rule, last.states[r.rule]) for r in benchmark.results]
         )
-    rows = map(line, benchmark.results, zip(*columns, strict=True))
+    rows = map(row, benchmark.results, zip(*columns, strict=True))
     print(text_table(("Result", "Rule", "Expected", "Measured", "From", "To"), rows))
     rates = ", ".join(f"{label} {rule.learning_rate:.3g}" for label, rule in rules.items())
     print(f"\nLearning rates: {rates}. {time.monotonic() - started:.0f} s.", flush=True)
 
 
-def line(result: Result, values: Sequence[float]) -> tuple[str, ...]:
-    """Name, rule, expected value, and mean, least and greatest over the seeds."""
+def row(result: Result, values: Sequence[float]) -> tuple[str, ...]:
+    """Name, rule, expected value, and mean, minimum and maximum over the seeds."""
     expected = "" if result.expected is None else format(result.expected, result.form)
     measured = (format(v, result.form) for v in (std.fmean(values), min(values), max(values)))
     return result.name, result.rule, expected, *measured
 
 
 def print_trials(experiment: Experiment) -> None:
-    """The search, one line a rule."""
+    """Print the search of learning rates, one line for each rule."""
     for label, trials in experiment.trials.items():
         print(f"Search, {label}: {'; '.join(describe(trials))}\n")
 
@@ -318,5 +320,5 @@ def describe(trials: Iterable[Trial]) -> Iterable[str]:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # the weights are too few to be worth sharing out
     main()

@@ -1,26 +1,22 @@
-"""A small classifier of real pictures: it recognises samples and lends its features to metrics."""
+"""A small classifier of real images: the network, its training, and its folder.
+
+It recognises samples (`recognition`), and distances are taken in its features (`metrics`).
+"""
 
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from dale_demo.checkpoint.card import (
-    NOT_MEASURED,
-    card_data,
-    front_matter,
-    training_section,
-)
+from dale_demo.checkpoint.card import NOT_MEASURED
 from dale_demo.checkpoint.config import FORMAT_VERSION, parse_config
 from dale_demo.checkpoint.files import (
     CARD_FILE,
@@ -36,6 +32,8 @@ from dale_demo.checkpoint.folder import (
     read_config,
     read_tensors,
 )
+from dale_demo.checkpoint.history import training_section
+from dale_demo.checkpoint.metadata import front_matter, hub_metadata
 from dale_demo.data import Dataset
 from dale_demo.datasets import title_of
 from dale_demo.drawing.markdown import plain
@@ -43,6 +41,7 @@ from dale_demo.drawing.markdown import plain
 ARCHITECTURE = "small-cnn-classifier"
 CLASSIFIERS = BUNDLED / "classifiers"
 BATCH = 250
+"""Images at a time."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class ClassifierConfig:
 
 
 class Classifier(nn.Module):
-    """Four convolutions and a linear layer: pictures of 28×28 or thereabouts → logits.
+    """Four convolutions and a linear layer: images of about 28×28 → logits.
 
     Args:
         config: Its channels and classes.
@@ -102,29 +101,29 @@ class Classifier(nn.Module):
         self.head = nn.Linear(self.FEATURES, len(config.class_names))
 
     def features(self, images: Tensor) -> Tensor:
-        """The vector before the last layer, float32 [N, 128], of uint8 pictures [N, C, H, W]."""
+        """The vectors before the last layer, float32 [N, 128], of uint8 images [N, C, H, W]."""
         centred = images.to(self.head.weight.device).float() / 255 - 0.5
         return self.body(centred.contiguous(memory_format=torch.channels_last))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits [N, classes] of uint8 pictures [N, C, H, W]."""
+        """Logits [N, classes] of uint8 images [N, C, H, W]."""
         return self.head(self.features(images))
 
     @torch.inference_mode()
     def predict(self, images: Tensor) -> Tensor:
-        """The likeliest class of each of the uint8 pictures [N, C, H, W]; int64 [N], on the CPU."""
+        """The likeliest class of each of the uint8 images [N, C, H, W]; int64 [N], on the CPU."""
         return torch.cat([self(part).argmax(1).cpu() for part in images.split(BATCH)])
 
     @torch.inference_mode()
     def describe(self, images: Tensor) -> Tensor:
-        """The features of uint8 pictures [N, C, H, W], batch by batch; float32 [N, 128], on CPU."""
+        """`features` batch by batch, of any number of images; float32 [N, 128], on the CPU."""
         return torch.cat([self.features(part).cpu() for part in images.split(BATCH)])
 
 
 def new_classifier(data: Dataset, seed: int = 0) -> Classifier:
-    """An untrained classifier for `data`, its weights drawn from `seed`."""
+    """Make an untrained classifier for `data`, with random weights from `seed`."""
     config = ClassifierConfig(data.name, data.class_names, data.images.shape[1])
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()):  # leaves the global generator as it was
         torch.manual_seed(seed)
         return Classifier(config).to(memory_format=torch.channels_last)
 
@@ -136,7 +135,7 @@ def _convolution(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 @dataclass(frozen=True)
 class ClassifierProgress:
-    """Pictures seen so far and in all, and the cross-entropy of the last batch."""
+    """Images seen so far and in all, and the cross-entropy of the last batch."""
 
     images: int
     total: int
@@ -153,7 +152,7 @@ def train_classifier(
     shift: int = 2,
     seed: int = 0,
 ) -> Iterator[ClassifierProgress]:
-    """Train `classifier` in place with AdamW, on pictures moved by up to `shift` pixels.
+    """Train `classifier` in place with AdamW, on images shifted by up to `shift` pixels.
 
     Raises:
         ValueError: A number is below 1 (`shift`: 0), or the learning rate is not positive.
@@ -183,19 +182,13 @@ def train_classifier(
 
 
 def shifted(images: Tensor, distance: int, generator: torch.Generator) -> Tensor:
-    """Move each of the pictures [N, C, H, W] by up to `distance` pixels, repeating its border."""
+    """Shift each of the images [N, C, H, W] by up to `distance` pixels, repeating its border."""
     height, width = images.shape[2:]
     padded = F.pad(images.float(), (distance,) * 4, mode="replicate").to(images.dtype)
+    # A view of every possible shift [N, C, 2d + 1, 2d + 1, H, W]: nothing is copied until indexed.
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)
     down, right = torch.randint(2 * distance + 1, (2, len(images)), generator=generator)
     return windows[torch.arange(len(images)), :, down, right]
-
-
-def accuracy(classifier: Classifier, data: Dataset) -> "Share":
-    """Share of the pictures of `data` that are classified rightly."""
-    return recognise(
-        classifier, data.images.permute(0, 2, 3, 1).numpy(), data.labels.tolist()
-    ).share
 
 
 def save_classifier(folder: Path | str, classifier: Classifier, config: ClassifierConfig) -> None:
@@ -239,123 +232,31 @@ def find_classifier(dataset: str) -> Path:
     )
 
 
-@dataclass(frozen=True)
-class Share:
-    """`hits` of `count`, with Wilson's 95 % interval.
-
-    Raises:
-        ValueError: No cases, or more hits than cases.
-    """
-
-    hits: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.hits <= self.count or self.count == 0:
-            raise ValueError(f"A share needs 0 ≤ hits ≤ count > 0: {self.hits} of {self.count}.")
-
-    @property
-    def value(self) -> float:
-        """hits / count."""
-        return self.hits / self.count
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % confidence interval for the probability of a hit."""
-        from scipy.stats import binomtest
-
-        low, high = binomtest(self.hits, self.count).proportion_ci(0.95, method="wilson")
-        return float(low), float(high)
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON: share, interval, hits and count."""
-        return {"share": self.value, "interval": self.interval} | dataclasses.asdict(self)
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """Which pictures a classifier took for what they should be.
-
-    Args:
-        hits: Whether each picture was recognised, bool [N].
-        labels: What it should be, int64 [N].
-    """
-
-    hits: Tensor
-    labels: Tensor
-
-    @property
-    def share(self) -> Share:
-        """Over all pictures."""
-        return Share(int(self.hits.sum()), len(self.hits))
-
-    @property
-    def per_class(self) -> dict[int, Share]:
-        """For each label that occurs, in order."""
-        parts = {int(k): self.hits[self.labels == k] for k in self.labels.unique()}
-        return {k: Share(int(part.sum()), len(part)) for k, part in parts.items()}
-
-
-def recognise(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64] | Sequence[int]
-) -> Recognition:
-    """Classify pictures and compare with what they should be.
-
-    Args:
-        images: uint8 [N, H, W] or [N, H, W, C], as `sample` writes them.
-        labels: Class of each picture [N], in [0, classes).
-
-    Raises:
-        ValueError: Shapes or labels do not fit the classifier.
-    """
-    pictures = torch.from_numpy(np.ascontiguousarray(images))
-    pictures = pictures.unsqueeze(1) if pictures.ndim == 3 else pictures.permute(0, 3, 1, 2)
-    wanted = torch.tensor(np.asarray(labels, np.int64))
-    channels, classes = classifier.config.image_channels, len(classifier.config.class_names)
-    if pictures.shape[:2] != (len(wanted), channels) or pictures.dtype != torch.uint8:
-        raise ValueError(
-            f"Expected uint8 pictures [{len(wanted)}, H, W, {channels}], one for each label, "
-            f"got {images.dtype} {list(images.shape)}."
-        )
-    if len(wanted) == 0 or wanted.min() < 0 or wanted.max() >= classes:
-        raise ValueError(f"Recognition needs labels from 0 to {classes - 1} for every picture.")
-    return Recognition(classifier.predict(pictures) == wanted, wanted)
-
-
-def recognised_share(
-    classifier: Classifier, images: NDArray[np.uint8], labels: NDArray[np.int64] | Sequence[int]
-) -> float:
-    """Share in [0, 1] of the pictures that `recognise` takes for what they should be."""
-    return recognise(classifier, images, labels).share.value
-
-
 def check_classifier(classifier: Classifier, checkpoint: Checkpoint) -> None:
-    """Make sure that a classifier can judge a network; raises ValueError."""
+    """Check that a classifier knows the classes of a network; raises ValueError."""
     knows, makes = classifier.config, checkpoint.config
-    if (knows.class_names, knows.image_channels) != (
-        makes.class_names,
-        makes.network.image_channels,
-    ):
+    channels = makes.network.image_channels
+    if (knows.class_names, knows.image_channels) != (makes.class_names, channels):
         raise ValueError(
             f"The classifier knows {', '.join(knows.class_names)} in {knows.image_channels} "
             f"channels, but the network makes {', '.join(makes.class_names)} in "
-            f"{makes.network.image_channels}; name another classifier."
+            f"{channels}; name another classifier."
         )
 
 
-def classifier_card(config: "ClassifierConfig") -> str:
+def classifier_card(config: ClassifierConfig) -> str:
     """Render a classifier's card as Markdown with Hub front matter."""
     accuracy = config.metrics.get("test_accuracy")
     measured = NOT_MEASURED
     if accuracy is not None:
         low, high = config.metrics["interval"]
-        measured = f"Accuracy on the test pictures: {accuracy:.2%} ({low:.2%} to {high:.2%})."
+        measured = f"Accuracy on the test images: {accuracy:.2%} ({low:.2%} to {high:.2%})."
     sections = (
-        front_matter(card_data(config.dataset, "image-classification", ["evaluation"])),
+        front_matter(hub_metadata(config.dataset, "image-classification", ["evaluation"])),
         f"# A small classifier of {plain(title_of(config.dataset))}\n\n"
         "Four convolutions, with which `python -m dale_demo evaluate` counts how many sampled "
-        "pictures are recognised as their class. It learns from the training pictures, moved by up "
-        "to 2 pixels, and never sees a sampled one.",
+        "images are recognised as their class. It was trained on the training images, shifted by "
+        "up to 2 pixels, and never on sampled ones.",
         f"Classes: {', '.join(map(plain, config.class_names))}.",
         "## Training\n\n" + training_section(config.training),
         "## Measured quality\n\n" + measured,

@@ -1,197 +1,150 @@
-"""What is compared when the quality of samples is: the ways of sampling, and tables of the results.
+"""The comparison of samplers: what is sampled, and the table and curves made of the results.
 
-Every way is measured by one classifier's features against the same test pictures. A distance
-depends on how many pictures it was taken of, so each number of pictures has a table of its own,
-with the floor that as many real pictures reach.
+All methods are measured in one classifier's features against the same test images. A Fréchet
+distance depends on how many images it is computed from, so each number of images has a table of
+its own, with the floor in its last row: what as many real images get.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dale_demo.checkpoint.results import DISTANCES, distances, recognised
 from dale_demo.datasets import DATASETS
 from dale_demo.drawing.markdown import text_table
 from dale_demo.evaluation.evaluate import Record
-from dale_demo.evaluation.report import Report
-from dale_demo.evaluation.trade_off import LINES, Kind, Point, TradeOff
-from dale_demo.samplers import LANGEVIN, SamplerName
+from dale_demo.evaluation.trade_off import JOINED, Kind, Point, TradeOff
+from dale_demo.samplers import LANGEVIN, SAMPLER_LABELS, SamplerName
 from dale_demo.sampling import PRESETS, SamplingSettings, StartName, cycle_labels, paper_annealed
 
-CALLS = (10, 20, 50)
-"""Network calls for one picture, about which every sampler is measured from noise level 8."""
+BUDGETS = (10, 20, 50)
+"""Network evaluations for one image with which every sampler is measured from noise level 8."""
 ADDITIVE: tuple[SamplerName, ...] = ("multistep", "bridge", "multistep-bridge", "probability-flow")
-OURS: tuple[SamplerName, ...] = (*ADDITIVE, "dale-langevin")
+"""Samplers that additive diffusion has too, and so runs on a network of raw pixels."""
 STARTS: tuple[StartName, ...] = ("fitted", "class-averaged")
-
-SAMPLER_NAMES: dict[SamplerName, str] = {
-    "multistep": "multistep (DPM-Solver++)",
-    "bridge": "bridge",
-    "multistep-bridge": "multistep bridge (SDE-DPM-Solver++)",
-    "probability-flow": "probability flow (Heun)",
-    "dale-langevin": "Dale–Langevin",
-    "unconstrained": "unconstrained",
-}
-KIND_NAMES: dict[Kind, str] = {
-    "ours": "",
-    "additive": ", additive",
-    "paper": ", paper",
-    "annealed": ", paper, annealed",
-}
 
 
 @dataclass(frozen=True)
 class Method:
-    """One way of sampling.
+    """One row of the table: a network sampled in one way.
 
     Args:
-        kind: Whose settings they are; "additive" ones are for a network of raw pixels.
+        label: The sampler and what sets it apart; rows of one label differ in steps or start.
+        network: Which of the networks compared: "ours" or "additive".
+        kind: How the figure draws it.
         settings: Everything but the labels.
     """
 
+    label: str
+    network: str
     kind: Kind
     settings: SamplingSettings
 
     @property
-    def name(self) -> str:
-        """What sets it apart from others, but for calls and start."""
-        return SAMPLER_NAMES[self.settings.sampler] + KIND_NAMES[self.kind]
-
-    @property
     def slow(self) -> bool:
-        """Whether it takes so many calls that only few pictures are drawn."""
-        return self.kind not in LINES
+        """Whether one image takes so many network evaluations that only few are sampled."""
+        return self.kind not in JOINED
 
-    def drawing(self, classes: int, count: int) -> SamplingSettings:
-        """The settings for `count` pictures, which go round all classes.
-
-        Picture i is the same for every count, so the first of many are what few would be.
-        """
+    def with_labels(self, classes: int, count: int) -> SamplingSettings:
+        """The settings for `count` images, whose labels go round all classes."""
         return replace(self.settings, labels=cycle_labels(range(classes), count))
 
+    def shortened(self, steps: int) -> "Method":
+        """The same in at most `steps` steps, to try out a comparison."""
+        # The square root leaves methods of different budgets different.
+        fewer = min(math.isqrt(self.settings.steps), steps)
+        return replace(self, settings=replace(self.settings, steps=fewer))
 
-def our_methods() -> list[Method]:
-    """Our samplers at about 10, 20 and 50 calls, from noise level 8."""
-    return [Method("ours", _within(sampler, calls)) for sampler in OURS for calls in CALLS]
 
-
-def additive_methods() -> list[Method]:
-    """The same for a network of raw pixels: DPM-Solver++, ancestral sampling, EDM's Heun."""
-    return [Method("additive", _within(sampler, calls)) for sampler in ADDITIVE for calls in CALLS]
+def all_methods(dataset: str) -> list[Method]:
+    """Every row, the quick ones first; rows for another network, few-step ones say, go here."""
+    ours = [
+        Method(SAMPLER_LABELS[sampler], "ours", "ours", _within(sampler, budget))
+        for sampler in (*ADDITIVE, "dale-langevin")
+        for budget in BUDGETS
+    ]
+    additive = [
+        Method(f"{method.label}, additive", "additive", "additive", method.settings)
+        for method in ours
+        if method.settings.sampler in ADDITIVE
+    ]
+    return [*ours, *additive, *paper_methods(dataset)]
 
 
 def paper_methods(dataset: str) -> list[Method]:
     """The paper's two samplers from both of its starts; with its annealing where it has constants.
 
-    1000 steps from noise level 0.8, so a picture takes a thousand calls and more.
+    1000 steps from noise level 0.8, so an image takes a thousand network evaluations and more.
     """
-    plain = {sampler: replace(PRESETS["paper"], sampler=sampler) for sampler in LANGEVIN}
-    annealed = {
-        sampler: paper_annealed(dataset, sampler)
-        for sampler in LANGEVIN
-        if dataset in DATASETS and sampler in DATASETS[dataset].annealed
-    }
-    kinds: tuple[tuple[Kind, dict[SamplerName, SamplingSettings]], ...] = (
-        ("paper", plain),
-        ("annealed", annealed),
-    )
+    tuned = DATASETS[dataset].annealed if dataset in DATASETS else {}
+    plain = [replace(PRESETS["paper"], sampler=sampler) for sampler in LANGEVIN]
+    annealed = [paper_annealed(dataset, sampler) for sampler in LANGEVIN if sampler in tuned]
+    rows: list[tuple[Kind, str, SamplingSettings]] = [
+        *(("paper", ", paper’s settings", settings) for settings in plain),
+        *(("annealed", ", paper’s annealed settings", settings) for settings in annealed),
+    ]
     return [
-        Method(kind, replace(settings, start=start))
-        for kind, several in kinds
-        for settings in several.values()
+        Method(
+            SAMPLER_LABELS[settings.sampler] + suffix, "ours", kind, replace(settings, start=start)
+        )
+        for kind, suffix, settings in rows
         for start in STARTS
     ]
 
 
-def _within(sampler: SamplerName, calls: int) -> SamplingSettings:
-    """The default settings with the most steps that take at most `calls` calls."""
-    steps = (calls + 1) // 2 if sampler == "probability-flow" else calls
+def _within(sampler: SamplerName, budget: int) -> SamplingSettings:
+    """The default settings with the most steps that `budget` network evaluations allow."""
+    # Heun's method evaluates the network twice a step, but only once in the last.
+    steps = (budget + 1) // 2 if sampler == "probability-flow" else budget
     return replace(PRESETS["wide"], sampler=sampler, steps=steps)
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Methods, and what was measured of them so far.
+Result = tuple[Method, Record]
+"""A method with what was measured of it."""
+
+
+def table(results: Sequence[Result], floor: Record) -> str:
+    """A Markdown table of results on one number of images, the floor in its last row."""
+    rows = [
+        (
+            method.label,
+            method.settings.start,
+            f"{record['calls']:,}",
+            f"{record['seconds']:.0f}",
+            recognised(record),
+            f"{record['frechet']['value'] / floor['frechet']['value']:.2f}",
+            *distances(record),
+        )
+        for method, record in results
+    ]
+    rows.append(("real images, the floor", *"————", "1.00", *distances(floor)))
+    head = ("Method", "Start", "Network evaluations", "Seconds", "Recognised", "× floor")
+    return text_table((*head, *DISTANCES), rows)
+
+
+def trade_off(
+    dataset: str, results: Sequence[Result], floor: Record, images_seen: Mapping[str, int]
+) -> TradeOff:
+    """The same results as curves; seconds only of what ran on the first one's hardware.
 
     Args:
-        dataset: Name of the data set.
-        classes: How many classes it has.
-        methods: Each with the report of the network that it is for, in the order of the tables.
-        ours: The report that holds the floors.
-        seen: Pictures that the network of each kind, ours or additive, has seen in training.
+        images_seen: Network → images that it has seen in training.
     """
-
-    dataset: str
-    classes: int
-    methods: Sequence[tuple[Method, Report]]
-    ours: Report
-    seen: dict[Kind, int]
-
-    def measured(self, count: int) -> list[tuple[Method, Record]]:
-        """The methods with their results on `count` pictures, where there are any."""
-        found = [
-            (method, report.find(method.drawing(self.classes, count)))
-            for method, report in self.methods
-        ]
-        return [(method, record) for method, record in found if record is not None]
-
-    def table(self, count: int) -> str:
-        """A Markdown table of what was measured on `count` pictures, the floor in its last row."""
-        floor = self._floor(count)
-        rows = [
-            (
-                method.name,
-                method.settings.start,
-                f"{record['calls']:,}",
-                f"{record['seconds']:.0f}",
-                recognised(record),
-                f"{record['frechet']['value'] / floor['frechet']['value']:.2f}",
-                *distances(record),
-            )
-            for method, record in self.measured(count)
-        ]
-        rows.append(("real pictures, the floor", *"————", "1.00", *distances(floor)))
-        return text_table(_HEAD, rows)
-
-    def trade_off(self, count: int) -> TradeOff:
-        """What was measured on `count` pictures, as points; seconds on the first one's hardware."""
-        measured, floor = self.measured(count), self._floor(count)["frechet"]
-        hardware = measured[0][1]["hardware"]
-        points = tuple(
-            Point(
-                name=method.name,
-                sampler=method.settings.sampler,
-                kind=method.kind,
-                start=method.settings.start,
-                calls=record["calls"],
-                seconds=record["seconds"] / count if record["hardware"] == hardware else None,
-                frechet=record["frechet"]["value"],
-                error=record["frechet"]["error"],
-            )
-            for method, record in measured
+    hardware, count = results[0][1]["hardware"], floor["pictures"]
+    points = tuple(
+        Point(
+            label=method.label,
+            sampler=method.settings.sampler,
+            kind=method.kind,
+            start=method.settings.start,
+            network_evaluations=record["calls"],
+            seconds=record["seconds"] / count if record["hardware"] == hardware else None,
+            frechet=record["frechet"]["value"],
+            error=record["frechet"]["error"],
         )
-        return TradeOff(
-            self.dataset,
-            count,
-            hardware,
-            self.seen,
-            floor["value"],
-            floor["error"],
-            points,
-        )
-
-    def _floor(self, count: int) -> Record:
-        floor = self.ours.floor(count, conditional=True)
-        if floor is None:
-            raise ValueError(f"The floor of {count:,} pictures has not been measured.")
-        return floor
-
-
-_HEAD = (
-    "Method",
-    "Start",
-    "Calls",
-    "Seconds",
-    "Recognised",
-    "× floor",
-    *DISTANCES,
-)
+        for method, record in results
+    )
+    frechet = floor["frechet"]
+    return TradeOff(
+        dataset, count, hardware, dict(images_seen), frechet["value"], frechet["error"], points
+    )

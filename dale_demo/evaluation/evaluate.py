@@ -1,4 +1,8 @@
-"""Measure a network: sample under some settings, and hold the pictures against real ones."""
+"""Measure a network: sample under some settings, and compare the images with real ones.
+
+The *floor* is what as many real images get under the same measures. Distances of finite sets are
+never zero, so a number means something only beside its floor.
+"""
 
 import dataclasses
 import time
@@ -18,26 +22,27 @@ from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import Dataset
 from dale_demo.drawing.frames import ImageArray, enlarge, grid, png_bytes
 from dale_demo.evaluation import metrics
-from dale_demo.evaluation.classifier import Classifier, check_classifier, recognise
+from dale_demo.evaluation.classifier import Classifier, check_classifier
 from dale_demo.evaluation.inception import Inception
+from dale_demo.evaluation.recognition import recognise
 from dale_demo.hardware import hardware
 from dale_demo.sampling import SamplingSettings, Watch, sample_images
 
 Record = dict[str, Any]
 """What was measured, as JSON."""
 SHOWN = 12
-"""Pictures whose nearest neighbours are drawn."""
+"""Images whose nearest neighbours are saved."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real pictures, as a classifier sees them.
+    """The real images that samples are compared with, and the features they are compared in.
 
     Args:
-        classifier: Names the classes.
-        train: What the network learned from.
-        test: What it has not seen; distances are to these.
-        inception: Lends its features; the classifier does where it is None.
+        classifier: Recognises classes; distances are in its features.
+        train: Images that the network was trained on.
+        test: Images that it has not seen; distances are to these.
+        inception: Where given, distances are in its features instead.
     """
 
     classifier: Classifier
@@ -46,37 +51,43 @@ class Reference:
     inception: Inception | None = None
 
     def describe(self, images: Tensor) -> Tensor:
-        """The features [N, F] of uint8 pictures [N, C, H, W]."""
+        """The features [N, F] of uint8 images [N, C, H, W]."""
         return (self.inception or self.classifier).describe(images)
 
     @cached_property
     def features(self) -> Tensor:
-        """Of the test pictures [M, F]."""
+        """Of the test images [M, F]."""
         return self.describe(self.test.images)
 
     @cached_property
     def training_features(self) -> Tensor:
-        """Of the training pictures [K, F]."""
+        """Of the training images [K, F]."""
         return self.describe(self.train.images)
 
     def some_training(self, count: int, in_turn: bool = False, seed: int = 0) -> Dataset:
-        """Training pictures drawn at random, at most `count`; with `in_turn` they go round the
-        classes for as long as there are any of each."""
+        """Choose at most `count` training images at random.
+
+        Args:
+            in_turn: Take one of each class in turn, for as long as there are any.
+        """
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(seed))
         if in_turn:
             labels = self.train.labels[order]
-            among_own = one_hot(labels).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
-            order = order[torch.argsort(among_own * (labels.max() + 1) + labels)]
+            # The k-th image of its class comes in round k, within a round in the order of classes.
+            rounds = one_hot(labels).cumsum(0).gather(1, labels.unsqueeze(1)).squeeze(1)
+            order = order[torch.argsort(rounds * (labels.max() + 1) + labels)]
         return self.train[order[:count]]
 
     def floor(self, count: int, conditional: bool, seed: int = 0) -> Record:
-        """What `compare` says of `count` training pictures: no model can be expected below it.
+        """Measure `count` training images as samples are measured: no model can be expected below.
 
-        The distance to the nearest training picture is that of the test pictures.
+        The distance to the nearest training image is that of the test images, since training
+        images would find themselves.
 
         Args:
-            conditional: They go round the classes, as samples do that are asked for these. Where
-                the test pictures do not, even real ones are some way from them.
+            conditional: Take all classes in turn, as conditional samples do. The test set of MNIST
+                holds more of some digits than of others, so even real images in equal numbers are
+                some way from it: a floor of images at random would be unfair to the samples.
         """
         some = self.some_training(count, conditional, seed)
         record = self.compare(some.images, some.labels)
@@ -86,12 +97,15 @@ class Reference:
         }
 
     def compare(self, images: Tensor, labels: Tensor) -> Record:
-        """Every distance of uint8 pictures [N, C, H, W], made for `labels` [N], to the test ones.
+        """Measure every distance of uint8 images [N, C, H, W] to the test images.
+
+        Args:
+            labels: The classes that the images were sampled for [N], −1 for none.
 
         Returns:
             "pictures" (N); "frechet", "kernel", "precision" and "recall", each with its value and
-            standard error; "pixel_law"; "imbalance", between the classes seen and wanted (those of
-            the test pictures where a label is −1); "nearest_training".
+            standard error; "pixel_law"; "imbalance", between the classes recognised and those
+            sampled for (those of the test images where a label is −1); "nearest_training".
         """
         features = self.describe(images)
         precision, recall = metrics.precision_recall(features, self.features)
@@ -109,8 +123,11 @@ class Reference:
         }
 
     def neighbours(self, images: ImageArray) -> ImageArray:
-        """Three rows: pictures [N, H, W, C], their nearest training pictures in pixels, and in
-        features; a grid [H', W', C]."""
+        """Put images [N, H, W, C] above their nearest training images, by pixels and by features.
+
+        Returns:
+            A grid of three rows [H', W', C].
+        """
         tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
         _, by_pixels = metrics.nearest(tensors, self.train.images)
         features = self.describe(tensors)
@@ -119,9 +136,12 @@ class Reference:
         return grid(np.concatenate([images, found.numpy()]), columns=len(images))
 
     def nearest_training(self, images: Tensor) -> dict[str, float]:
-        """Distances from pictures to the nearest training picture, in pixel ranges over all pixels.
+        """Euclidean distances from images to the nearest training image, pixels in [0, 1].
 
-        Small ones betray a memory: compare the lowest percent with that of the test pictures.
+        Small ones mean memorised images: compare the lowest percent with that of the test images.
+
+        Returns:
+            "median"; "lowest_percent", the first percentile.
         """
         distances, _ = metrics.nearest(images, self.train.images)
         low, median = torch.quantile(distances, torch.tensor([0.01, 0.5])).tolist()
@@ -134,20 +154,20 @@ def sample(
     batch_size: int = 100,
     watch: Watch | None = None,
 ) -> tuple[ImageArray, float]:
-    """Sample all pictures of a run, uint8 [N, H, W, C], and say how many seconds it took.
+    """Sample all images of a run, uint8 [N, H, W, C], and time it in seconds.
 
-    Under `accelerate launch` or `torchrun` the pictures are shared out over the processes; each of
-    these gets all of them, the same ones however many processes there are.
+    Under `accelerate launch` or `torchrun` the processes share the work. Each returns all images,
+    the same ones however many processes there are.
 
     Args:
         watch: Called with every step of this process.
 
     Raises:
-        ValueError: There are more processes than pictures.
+        ValueError: There are more processes than images.
     """
     state, count = PartialState(), len(settings.labels)
     if count < state.num_processes:
-        raise ValueError(f"{state.num_processes} processes cannot share {count} pictures.")
+        raise ValueError(f"{state.num_processes} processes cannot share {count} images.")
     began = time.perf_counter()
     with state.split_between_processes(list(range(count))) as indices:
         own = sample_images(
@@ -165,26 +185,26 @@ def measure(
     seconds: float,
     reference: Reference | None = None,
 ) -> Record:
-    """Report on pictures that were sampled under `settings`.
+    """Measure images that were sampled under `settings`.
 
     Args:
         images: uint8 [N, H, W, C], in the order of `settings.labels`.
-        seconds: That sampling took.
-        reference: Real pictures to measure distances to; only recognition without it.
+        seconds: How long sampling took.
+        reference: Real images to measure distances to; only recognition without it.
 
     Returns:
-        "settings"; "calls" (network calls for one picture); "seconds" and "hardware" of sampling;
-        "classifier" (its data and test accuracy); where labels are classes, "class_accuracy"
-        (share, interval, hits, count) and "per_class"; with a reference, what `Reference.compare`
-        returns.
+        "settings"; "calls" (network evaluations for one image); "seconds" and "hardware" of
+        sampling; "classifier" (its data and test accuracy); where labels are classes,
+        "class_accuracy" (share, interval, hits, count) and "per_class"; with a reference, what
+        `Reference.compare` returns.
 
     Raises:
-        ValueError: The classifier is one of other pictures, or only some of the labels are classes.
+        ValueError: The classifier is one of other images, or only some of the labels are classes.
     """
     check_classifier(classifier, checkpoint)
     labels = torch.tensor(settings.labels)
     if (labels < 0).any() and (labels >= 0).any():
-        raise ValueError("Either all pictures of an evaluation have a class, or none.")
+        raise ValueError("Either all images of an evaluation have a class, or none.")
     record: Record = {
         "settings": described(settings),
         "calls": settings.network_evaluations,
@@ -196,10 +216,8 @@ def measure(
         },
     }
     if labels.min() >= 0:
-        result, names = (
-            recognise(classifier, images, settings.labels),
-            checkpoint.config.class_names,
-        )
+        result = recognise(classifier, images, settings.labels)
+        names = checkpoint.config.class_names
         record["class_accuracy"] = result.share.to_dict()
         record["per_class"] = {names[k]: v.to_dict() for k, v in result.per_class.items()}
     if reference is not None:
@@ -207,10 +225,10 @@ def measure(
     return record
 
 
-def keep(
+def save_images(
     folder: Path, images: ImageArray, settings: SamplingSettings, reference: Reference | None
 ) -> None:
-    """Write pictures as NPZ (`images`, `labels`) and, with a reference, their neighbours as PNG."""
+    """Write images as NPZ (`images`, `labels`) and, with a reference, their neighbours as PNG."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{settings.sampler}-{settings.steps}-{settings.noise_level:g}-{settings.guidance:g}"
     np.savez_compressed(
@@ -222,6 +240,6 @@ def keep(
 
 
 def described(settings: SamplingSettings) -> Record:
-    """The settings as JSON, of the labels only their number and whether they are classes."""
+    """The settings as JSON; of the labels only how many there are and whether they are classes."""
     plain = {k: v for k, v in dataclasses.asdict(settings).items() if k != "labels"}
     return plain | {"count": len(settings.labels), "conditional": min(settings.labels) >= 0}

@@ -1,7 +1,7 @@
-"""Classical filters against multiplicative noise, for one grey picture x = x₀ ∘ exp(s z) [H, W].
+"""Classical filters against multiplicative noise, for one grey image x = x₀ ∘ exp(s z) [H, W].
 
-Each comes at several settings: how wide it should look depends on noise and picture, and an
-opponent that was not tuned would say nothing.
+Each comes in several settings, because the best window depends on the noise and the image, and a
+comparison with untuned filters would prove nothing.
 """
 
 import math
@@ -15,11 +15,11 @@ Array = NDArray[np.float64]
 WIDTHS = (3, 5, 7)
 """Sides of the square windows, in pixels."""
 STRENGTHS = (0.4, 0.6, 0.8, 1.0, 1.3)
-"""Cut-offs of non-local means, in noise levels."""
+"""Cut-off distances of non-local means, in units of the noise level."""
 
 
 def median(x: Array, width: int) -> Array:
-    """Median of a window of `width` × `width` pixels; of x or of ln x is the same."""
+    """Median of a window of `width` × `width` pixels, the same of x as of ln x."""
     from skimage.filters import median as of_window
 
     return of_window(x, np.ones((width, width)), mode="nearest", behavior="ndimage")
@@ -38,7 +38,7 @@ def non_local_means(x: Array, noise_level: float, strength: float) -> Array:
 def lee(x: Array, noise_level: float, width: int) -> Array:
     """Lee's filter (1980) for multiplicative noise: v̄ + W (v − v̄), W = 1 − C_n² / C_v² ≥ 0.
 
-    v = x / E[exp(s z)] is the picture times noise of mean 1, whose coefficient of variation is
+    v = x / E[exp(s z)] is the image times noise of mean 1, whose coefficient of variation is
     C_n = √(e^{s²} − 1); v̄ and C_v are mean and coefficient of variation in the window.
     """
     from scipy.ndimage import uniform_filter
@@ -56,4 +56,4 @@ FILTERS: dict[str, Callable[[Array, float], list[Array]]] = {
     "non-local means": lambda x, s: [non_local_means(x, s, h) for h in STRENGTHS],
     "Lee": lambda x, s: [lee(x, s, width) for width in WIDTHS],
 }
-"""Name → the filter at all its settings."""
+"""Name → the filter in all its settings."""

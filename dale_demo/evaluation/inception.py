@@ -1,8 +1,8 @@
-"""Features of Inception v3, in which papers quote the Fréchet distance (Heusel et al. 2017).
+"""Features of Inception v3, in which papers report the Fréchet distance (Heusel et al. 2017).
 
-The weights are those of 2015 that all such numbers rest on, as torch-fidelity publishes them. They
-are not shipped, and they come as a pickle, which is never loaded here: the README tells how to turn
-them into a safetensors file, once.
+All such numbers rest on one set of weights from 2015, which torch-fidelity publishes. It does not
+come with this program, and is a pickle, which is never loaded here: docs/evaluation.md says how to
+convert it into a safetensors file, once.
 """
 
 from io import BytesIO
@@ -15,14 +15,14 @@ from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import read_tensors
 
 BATCH = 50
-"""Pictures at a time, each enlarged to 299×299."""
+"""Images at a time, each enlarged to 299×299."""
 MAX_BYTES = 2**27
 LAYER = "2048"
 """The last pooling layer, by its width."""
 
 
 class Inception:
-    """What describes pictures by Inception's last features, in place of a classifier's.
+    """The last features of Inception, in place of a classifier's.
 
     Args:
         network: uint8 [B, 3, H, W] of any size → a tuple of features [B, 2048].
@@ -36,7 +36,7 @@ class Inception:
 
     @torch.inference_mode()
     def describe(self, images: Tensor) -> Tensor:
-        """The features of uint8 pictures [N, C, H, W], C = 1 or 3; float32 [N, 2048], on CPU."""
+        """The features of uint8 images [N, C, H, W], C = 1 or 3; float32 [N, 2048], on the CPU."""
         parts = images.expand(-1, 3, -1, -1).split(BATCH)
         return torch.cat([self._network(part.to(self._device))[0].cpu() for part in parts])
 
@@ -49,7 +49,7 @@ def load_inception(file: Path, device: torch.device | str = "cpu") -> Inception:
     """
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-    # torch-fidelity reads nothing but pickles, so it gets one that was written a moment before.
+    # torch-fidelity reads only pickles, so it gets one that we wrote ourselves.
     pickled = BytesIO()
     torch.save(read_tensors(file, MAX_BYTES), pickled)
     pickled.seek(0)

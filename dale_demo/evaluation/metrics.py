@@ -1,8 +1,4 @@
-"""How far samples are from real pictures: pure functions of features [N, F] and pixels.
-
-Every distance of generated pictures stands beside its floor, the same distance of as many real
-ones: with few pictures even the truth is some way from itself.
-"""
+"""Distances of samples to real images: pure functions of features [N, F] and of pixels."""
 
 from dataclasses import dataclass
 
@@ -14,14 +10,16 @@ from dale_demo.data import positive
 NEIGHBOUR = 3
 """k of the manifolds of `precision_recall`, as in its paper."""
 RESAMPLES = 20
+"""Bootstrap resamples or subsets that a standard error comes from."""
 SUBSET = 1000
+"""Rows of a subset of the kernel distance, as in its paper."""
 ROWS = 1000
 """Rows of a distance matrix at a time, so that 10,000 × 60,000 distances need no 2 GB."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number and the standard error of the sampling that led to it."""
+    """A number and its standard error over samplings of the images."""
 
     value: float
     error: float
@@ -31,8 +29,8 @@ class Measure:
         return {"value": self.value, "error": self.error}
 
 
-class _Given(nn.Module):
-    """In place of the feature network that torchmetrics wants: the features are there already."""
+class _Identity(nn.Module):
+    """In place of the feature network that torchmetrics expects: features come computed."""
 
     def __init__(self, features: int):
         super().__init__()
@@ -42,20 +40,17 @@ class _Given(nn.Module):
         return features
 
 
-def frechet_distance(features: Tensor, reference: Tensor) -> float:
-    """‖μ − μ'‖² + tr(Σ + Σ' − 2 (ΣΣ')^½), between normal laws fitted to both sets (Heusel 2017).
+class FrechetDistance:
+    """‖μ − μ'‖² + tr(Σ + Σ' − 2 (ΣΣ')^½), between normal distributions fitted to two sets.
+
+    As in Heusel et al. (2017). The moments of the reference are computed once.
 
     Args:
-        features, reference: [N, F] and [M, F].
+        reference: Features [M, F].
 
     Raises:
         ValueError: A set has fewer than two rows, or the widths differ.
     """
-    return _Frechet(reference).distance(features)
-
-
-class _Frechet:
-    """Fréchet distances from one reference, whose moments are computed once."""
 
     def __init__(self, reference: Tensor):
         from torchmetrics.image.fid import FrechetInceptionDistance
@@ -63,11 +58,12 @@ class _Frechet:
         _check(reference)
         self._width = reference.shape[1]
         self._metric = FrechetInceptionDistance(
-            feature=_Given(self._width), reset_real_features=False
+            feature=_Identity(self._width), reset_real_features=False
         )
         self._metric.update(reference.double(), real=True)
 
-    def distance(self, features: Tensor) -> float:
+    def __call__(self, features: Tensor) -> float:
+        """The distance of features [N, F] to the reference."""
         _check(features)
         if features.shape[1] != self._width:
             raise ValueError(f"Expected {self._width} features, got {features.shape[1]}.")
@@ -77,27 +73,29 @@ class _Frechet:
 
 
 def frechet(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
-    """The Fréchet distance, and its spread over bootstrap resamples of `features` [N, F].
+    """The Fréchet distance, with its spread over bootstrap resamples of `features` [N, F].
 
-    A resample repeats some rows, which shifts its distance up a little; the spread is what counts.
+    A resample repeats some rows and so lies a little further away; only the spread is used.
     """
-    fixed, generator = _Frechet(reference), torch.Generator().manual_seed(seed)
+    distance, generator = FrechetDistance(reference), torch.Generator().manual_seed(seed)
     count = len(features)
     resampled = torch.tensor(
         [
-            fixed.distance(features[torch.randint(count, (count,), generator=generator)])
+            distance(features[torch.randint(count, (count,), generator=generator)])
             for _ in range(RESAMPLES)
         ]
     )
-    return Measure(fixed.distance(features), resampled.std().item())
+    return Measure(distance(features), resampled.std().item())
 
 
 def kernel(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
-    """Unbiased squared maximum mean discrepancy, kernel (x·y/F + 1)³ (Bińkowski 2018).
+    """Unbiased squared maximum mean discrepancy with the kernel (x·y/F + 1)³ (Bińkowski 2018).
 
-    Mean over random subsets of b rows, up to 1,000. Its error is the spread over subsets drawn with
-    repetition, times √(b/2n): n rows hold n/b subsets that share nothing, and half of the variance
-    is that of the reference's subset, over which the mean averages.
+    Unlike the Fréchet distance it has the same mean at every number of images, so it can fall
+    below zero. It is the mean over random subsets of b rows, b up to 1,000. Its standard error is
+    the spread over subsets drawn with repetition, times √(b/2n): n rows hold n/b subsets that share
+    no row, and half of the variance comes from the reference's subsets, over which the mean
+    averages.
 
     Raises:
         ValueError: A set has fewer than two rows.
@@ -109,15 +107,16 @@ def kernel(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
     subset = min(SUBSET, len(features), len(reference))
     generator = torch.Generator().manual_seed(seed)
 
-    def once(rows: Tensor) -> Tensor:
+    def distinct(rows: Tensor) -> Tensor:
         return rows[torch.randperm(len(rows), generator=generator)[:subset]].double()
 
+    # Where a subset holds all n rows, distinct subsets do not differ; repeated ones still do.
     def repeated(rows: Tensor) -> Tensor:
         return rows[torch.randint(len(rows), (subset,), generator=generator)].double()
 
     values, resampled = (
         torch.stack([poly_mmd(draw(reference), draw(features)) for _ in range(RESAMPLES)])
-        for draw in (once, repeated)
+        for draw in (distinct, repeated)
     )
     return Measure(
         values.mean().item(), resampled.std().item() * (subset / len(features) / 2) ** 0.5
@@ -128,7 +127,7 @@ def precision_recall(features: Tensor, reference: Tensor) -> tuple[Measure, Meas
     """Share of samples among the reference, and of the reference among the samples.
 
     A set's manifold is the union of balls around its rows, each out to the row's third nearest
-    fellow (Kynkäänniemi 2019). Errors are those of a share, √(p(1 − p)/n).
+    neighbour (Kynkäänniemi 2019). Errors are those of a share, √(p(1 − p)/n).
 
     Args:
         features, reference: [N, F] and [M, F], N and M above 3.
@@ -154,7 +153,7 @@ def _coverage(rows: Tensor, manifold: Tensor) -> Measure:
 def nearest(rows: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
     """The nearest of `pool` [M, …] to each of `rows` [N, …]: distances [N] and indices [N].
 
-    Euclidean, over everything but the first dimension; uint8 pictures in units of their range.
+    Euclidean, over everything but the first dimension; uint8 pixels count as [0, 1].
     """
     scale = 255 if rows.dtype == torch.uint8 else 1
     flat = pool.flatten(1).float() / scale
@@ -163,13 +162,13 @@ def nearest(rows: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pixel_distribution(images: Tensor, reference: Tensor) -> dict[str, float]:
-    """How the law of the pixels, all of them as one sample, differs from the real one.
+    """Compare the distribution of all pixels, whatever their place, with the real one.
 
     Args:
         images, reference: uint8 [N, C, H, W].
 
     Returns:
-        "wasserstein": W₁ between the two laws, in units of the pixel range; "log_mean" and
+        "wasserstein": W₁ between the two distributions, pixels in [0, 1]; "log_mean" and
         "log_std": of ln x, x = 1 + pixel, for the images.
     """
     from scipy.stats import wasserstein_distance
@@ -185,7 +184,7 @@ def pixel_distribution(images: Tensor, reference: Tensor) -> dict[str, float]:
 
 
 def imbalance(classes: Tensor, wanted: Tensor, count: int) -> float:
-    """Total variation, in [0, 1], between the shares of the classes seen and of those wanted.
+    """Total variation distance, in [0, 1], between the shares of the classes seen and wanted.
 
     Args:
         classes, wanted: int64 [N] and [M], from 0 to `count` − 1.

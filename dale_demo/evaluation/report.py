@@ -1,4 +1,4 @@
-"""A report: what several evaluations of one network found, kept in a file as they are made."""
+"""A report: the evaluations of one network, saved in a file as they are made."""
 
 import dataclasses
 import hashlib
@@ -24,10 +24,10 @@ class Report:
     Args:
         checkpoint: Name or folder of the network, as it was asked for.
         weights: SHA-256 of its weights.
-        floors: As `Reference.floor` returns them: what as many real pictures get.
-        evaluations: As `evaluation.evaluate` returns them.
+        floors: What as many real images get, as `Reference.floor` returns it.
+        evaluations: As `evaluate.measure` returns them.
         features: Whose features the distances are taken in.
-        min_noise_level: Where walks on a Karras grid ended; see `CheckpointConfig`.
+        min_noise_level: Where runs on a Karras grid ended; see `CheckpointConfig`.
     """
 
     checkpoint: str
@@ -49,29 +49,33 @@ class Report:
         """The report in `file` to be continued, or an empty one.
 
         Raises:
-            ValueError: The file holds something else, or the report of other weights or features,
-                or of walks that end elsewhere.
+            ValueError: The file holds something else, or results that differ in more than their
+                settings: of other weights, in other features, of runs that end elsewhere.
         """
         weights = hashlib.sha256((folder / WEIGHTS_FILE).read_bytes()).hexdigest()
         if file is None or not file.exists():
             return cls(checkpoint, weights, features=features, min_noise_level=min_noise_level)
+        report = cls._read(file)
+        if report.weights != weights:
+            problem = "is the report of another network"
+        elif report.features != features:
+            problem = f"holds distances in the features of {report.features}, not of {features}"
+        elif report.min_noise_level != min_noise_level:
+            ended = f"{report.min_noise_level:g}, not at {min_noise_level:g}"
+            problem = f"is about runs that end at noise level {ended}"
+        else:
+            return report
+        raise ValueError(f"{file} {problem}; name another file.")
+
+    @classmethod
+    def _read(cls, file: Path) -> "Report":
         try:
-            report = cls(**json.loads(file.read_text()))
+            raw = json.loads(file.read_text())
+            if "last_level" in raw:  # its name in files written before
+                raw["min_noise_level"] = raw.pop("last_level")
+            return cls(**raw)
         except (ValueError, TypeError) as error:
             raise ValueError(f"{file} holds no report; name another file.") from error
-        if report.weights != weights:
-            raise ValueError(f"{file} is the report of another network; name another file.")
-        if report.features != features:
-            raise ValueError(
-                f"{file} holds distances in the features of {report.features}, not of {features}; "
-                "name another file."
-            )
-        if report.min_noise_level != min_noise_level:
-            raise ValueError(
-                f"{file} is about walks that end at noise level {report.min_noise_level:g}, not at "
-                f"{min_noise_level:g}; name another file."
-            )
-        return report
 
     def missing(self, runs: Iterable[SamplingSettings]) -> list[SamplingSettings]:
         """Those of `runs` that have not been evaluated."""
@@ -83,9 +87,8 @@ class Report:
         return next((one for one in self.evaluations if one["settings"] == wanted), None)
 
     def floor(self, count: int, conditional: bool) -> Record | None:
-        """The floor for `count` pictures, of classes in turn or as they come, where it has been
-        measured."""
-        found = (f for f in self.floors if floor_kind(f) == (count, conditional))
+        """The floor of `count` images where it was measured, of all classes in turn or not."""
+        found = (floor for floor in self.floors if floor_kind(floor) == (count, conditional))
         return next(found, None)
 
     def save(self, file: Path) -> None:

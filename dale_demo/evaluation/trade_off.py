@@ -1,15 +1,13 @@
-"""How far samples are from real pictures against what they cost: the numbers and a small picture.
+"""Quality against cost: the numbers behind the comparison's figure, as JSON and as an SVG.
 
-One point for each way of sampling, all measured on the same number of pictures, since the Fréchet
-distance depends on it.
+One point for each method, all measured on the same number of images, since the Fréchet distance
+depends on it.
 """
 
 import dataclasses
 import json
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
 from dale_demo.drawing.palette import SAMPLERS, THEORY
@@ -17,99 +15,90 @@ from dale_demo.drawing.svg import Axis, Plot
 
 Kind = Literal["ours", "additive", "paper", "annealed"]
 """Our settings; the same on the additive network; the paper's settings; with its annealing."""
-Cost = Literal["calls", "seconds"]
-
-COSTS: dict[Cost, str] = {"calls": "network calls", "seconds": "seconds a picture"}
-LINES: tuple[Kind, ...] = ("ours", "additive")
-"""Kinds whose points are joined; those of the paper stand alone, one for each start."""
+JOINED: dict[Kind, str] = {"ours": "solid", "additive": "dash"}
+"""Kinds whose points differ in steps alone and are joined by a line, with its dash. The points of
+the other kinds stand alone: they differ in their start."""
 PAPER_RADII = {"dale-langevin": 6, "unconstrained": 4}
 """Of dots for the paper's two samplers: one often lies on the other, and both should show."""
 ROUND = tuple(factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5))
-"""Numbers to stand at log axes."""
+"""Ticks of a log axis."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One way of sampling, measured.
+    """One method, measured.
 
     Args:
-        name: Of its line: the sampler and what sets it apart.
+        label: Of its curve.
         sampler: Gives the colour.
-        kind: Gives the shape.
-        start: Law of X_T.
-        calls: Network calls for one picture.
-        seconds: For one picture; None where it was drawn on other hardware than the first point,
-            beside which its seconds say nothing.
-        frechet: Fréchet distance to the test pictures.
+        kind: Gives the line and the shape.
+        start: Distribution of X_T.
+        network_evaluations: For one image.
+        seconds: For one image; None where it ran on other hardware than the first point, beside
+            which its seconds say nothing.
+        frechet: Fréchet distance to the test images.
         error: Its standard error.
     """
 
-    name: str
+    label: str
     sampler: str
     kind: Kind
     start: str
-    calls: int
+    network_evaluations: int
     seconds: float | None
     frechet: float
     error: float
 
-    def cost(self, against: Cost) -> float:
-        """What one picture costs, in network calls or seconds; NaN where that is not known."""
-        if against == "calls":
-            return self.calls
-        return math.nan if self.seconds is None else self.seconds
+    @property
+    def low(self) -> float:
+        """The lower end of its error bar."""
+        return above_zero(self.frechet, self.error)
 
 
 @dataclass(frozen=True)
 class TradeOff:
-    """All points measured on one data set with one number of pictures.
+    """All points measured on one data set with one number of images.
 
     Args:
         dataset: Name of the data set.
-        pictures: How many pictures each point stands for.
+        images: How many each point was measured on.
         hardware: On which the seconds were taken.
-        seen: Pictures that the network of each kind, ours or additive, has seen in training.
-        floor: Fréchet distance of as many real pictures.
+        images_seen: Network ("ours", "additive") → images that it has seen in training.
+        floor: Fréchet distance that as many real images get.
         floor_error: Its standard error.
         points: At least one.
     """
 
     dataset: str
-    pictures: int
+    images: int
     hardware: str
-    seen: dict[Kind, int]
+    images_seen: dict[str, int]
     floor: float
     floor_error: float
     points: tuple[Point, ...]
 
-    def against(self, cost: Cost) -> "TradeOff":
-        """Those of the points whose cost is known."""
-        known = (point for point in self.points if not math.isnan(point.cost(cost)))
-        return dataclasses.replace(self, points=tuple(known))
-
-    def lines(self) -> Iterator[tuple[Point, ...]]:
-        """The points by name, each line from cheap to dear; names in their first order."""
-        names = list(dict.fromkeys(point.name for point in self.points))
-        ordered = sorted(self.points, key=lambda p: (names.index(p.name), p.calls))
-        for _, line in groupby(ordered, key=lambda point: point.name):
-            yield tuple(line)
+    @property
+    def curves(self) -> list[list[Point]]:
+        """The points of each label, cheapest first; labels in the order of their first points."""
+        by_label: dict[str, list[Point]] = {point.label: [] for point in self.points}
+        for point in sorted(self.points, key=lambda point: point.network_evaluations):
+            by_label[point.label].append(point)
+        return list(by_label.values())
 
     @property
     def band(self) -> tuple[float, float]:
-        """The floor give or take its error, above 0 for a log axis."""
+        """The floor give or take its error."""
         return above_zero(self.floor, self.floor_error), self.floor + self.floor_error
 
 
 def above_zero(value: float, error: float) -> float:
-    """The lower end of value ± error, for a log axis at least a tenth of the value."""
+    """The lower end of value ± error, at least a tenth of the value: a log axis has no zero."""
     return max(value - error, value / 10)
 
 
-def to_json(curves: Iterable[TradeOff]) -> str:
-    """Serialise measurements, one point a line."""
-    plain = [dataclasses.asdict(curve) for curve in curves]
-    for curve in plain:
-        curve["points"] = list(curve["points"])
+def to_json(measured: Iterable[TradeOff]) -> str:
+    """Serialise measurements."""
+    plain = [dataclasses.asdict(one) for one in measured]
     return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -121,28 +110,28 @@ def from_json(text: str) -> list[TradeOff]:
     ]
 
 
-def picture(curve: TradeOff, against: Cost = "calls") -> Plot:
-    """The trade-off as a small SVG, for where no figure can move."""
-    curve = curve.against(against)
-    points = curve.points
-    x = _axis(COSTS[against], [point.cost(against) for point in points])
-    y = _axis("Fréchet distance", [*(point.frechet for point in points), *curve.band])
+def plot(measured: TradeOff) -> Plot:
+    """Fréchet distance against network evaluations as a small SVG, for documents."""
+    x = _axis("network evaluations", [point.network_evaluations for point in measured.points])
+    y = _axis("Fréchet distance", [*(point.frechet for point in measured.points), *measured.band])
+    described = "; ".join(
+        f"{p.label} {p.network_evaluations}: {p.frechet:.2g}" for p in measured.points
+    )
     drawn = Plot(
-        f"Fréchet distance on {curve.dataset} against {COSTS[against]}: "
-        + "; ".join(f"{p.name} {p.cost(against):.3g}: {p.frechet:.2g}" for p in points)
-        + f"; real pictures: {curve.floor:.2g}.",
+        f"{y.name} on {measured.dataset} against {x.name}: {described}; "
+        f"real images: {measured.floor:.2g}.",
         x,
         y,
     )
-    drawn.area([x.low, x.high], *curve.band, THEORY)
-    drawn.line([x.low, x.high], [curve.floor] * 2, THEORY)
-    for line in curve.lines():
-        across, up = [p.cost(against) for p in line], [p.frechet for p in line]
-        kind, colour = line[0].kind, SAMPLERS[line[0].sampler]
-        if kind in LINES:
-            drawn.line(across, up, colour, dashed=kind == "additive")
-        drawn.dots(across, up, colour, radius=3 if kind in LINES else PAPER_RADII[line[0].sampler])
-    _legend(drawn, curve, against)
+    drawn.area([x.low, x.high], *measured.band, THEORY)
+    drawn.line([x.low, x.high], [measured.floor] * 2, THEORY)
+    for curve in measured.curves:
+        across, up = [p.network_evaluations for p in curve], [p.frechet for p in curve]
+        sampler, dash = curve[0].sampler, JOINED.get(curve[0].kind)
+        if dash:
+            drawn.line(across, up, SAMPLERS[sampler], dashed=dash != "solid")
+        drawn.dots(across, up, SAMPLERS[sampler], radius=3 if dash else PAPER_RADII[sampler])
+    _legend(drawn, measured)
     return drawn
 
 
@@ -150,20 +139,20 @@ def _axis(name: str, values: list[float]) -> Axis:
     """A log axis around `values` with some room."""
     low, high = min(values) / 1.3, max(values) * 1.3
     inside = [tick for tick in ROUND if low <= tick <= high]
-    sparse = [tick for tick in inside if f"{tick:.0e}"[0] == "1"]
-    return Axis(name, low, high, log=True, ticks=sparse if len(sparse) > 2 else inside)
+    powers = [tick for tick in inside if f"{tick:.0e}"[0] == "1"]
+    return Axis(name, low, high, log=True, ticks=powers if len(powers) > 2 else inside)
 
 
-def _legend(drawn: Plot, curve: TradeOff, against: Cost) -> None:
+def _legend(drawn: Plot, measured: TradeOff) -> None:
     """What the colours mean, to the left of the paper's settings, which are far from all others."""
-    alone = [point.cost(against) for point in curve.points if point.kind not in LINES]
-    samplers = {point.sampler: point.name.split(",")[0].split(" (")[0] for point in curve.points}
-    words = [(name, SAMPLERS[sampler]) for sampler, name in samplers.items()]
+    alone = [point.network_evaluations for point in measured.points if point.kind not in JOINED]
+    samplers = dict.fromkeys(point.sampler for point in measured.points)
+    words = [(sampler, SAMPLERS[sampler]) for sampler in samplers]
     if alone:
         words.insert(0, ("large dots: the paper’s settings", "currentColor"))
-    if any(point.kind == "additive" for point in curve.points):
+    if any(point.kind == "additive" for point in measured.points):
         words.append(("dashed: additive", "currentColor"))
-    words.append(("real pictures", THEORY))
+    words.append(("real images", THEORY))
     right = float(drawn.x.share(min(alone))) - 0.03 if alone else 0.98
     for row, (text, colour) in enumerate(words):
         drawn.text(drawn.x.at(right), drawn.y.at(0.95 - 0.085 * row), text, colour, "end")

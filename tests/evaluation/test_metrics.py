@@ -8,7 +8,7 @@ from scipy.stats import ortho_group
 
 from dale_demo.data import positive
 from dale_demo.evaluation import metrics
-from dale_demo.process import LogNormal
+from tests.distributions import fit_log_normal
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def gaussians(generator):
 def test_frechet_distance_of_gaussians_is_the_closed_form(gaussians):
     (one, mean1, cov1), (two, mean2, cov2) = gaussians
     expected = ((mean1 - mean2) ** 2).sum() + np.trace(cov1 + cov2 - 2 * sqrtm(cov1 @ cov2).real)
-    assert metrics.frechet_distance(one, two) == pytest.approx(expected, rel=1e-6)
-    assert metrics.frechet_distance(two, one) == pytest.approx(expected, rel=1e-6)
+    assert metrics.FrechetDistance(two)(one) == pytest.approx(expected, rel=1e-6)
+    assert metrics.FrechetDistance(one)(two) == pytest.approx(expected, rel=1e-6)
 
 
 def test_identical_sets_are_at_no_distance(gaussians):
     features = gaussians[0][0]
-    assert metrics.frechet_distance(features, features) == pytest.approx(0, abs=1e-5)
+    assert metrics.FrechetDistance(features)(features) == pytest.approx(0, abs=1e-5)
     precision, recall = metrics.precision_recall(features, features)
     assert (precision.value, recall.value) == (1, 1)
     images = torch.randint(0, 256, (5, 1, 4, 4)).to(torch.uint8)
@@ -51,10 +51,8 @@ def test_identical_sets_are_at_no_distance(gaussians):
 
 def test_the_error_of_a_frechet_distance_is_its_spread_over_fresh_draws(generator):
     reference = torch.randn(4000, 4, generator=generator)
-    fresh = [
-        metrics.frechet_distance(torch.randn(300, 4, generator=generator) + 0.3, reference)
-        for _ in range(60)
-    ]
+    distance = metrics.FrechetDistance(reference)
+    fresh = [distance(torch.randn(300, 4, generator=generator) + 0.3) for _ in range(60)]
     measured = metrics.frechet(torch.randn(300, 4, generator=generator) + 0.3, reference)
     assert measured.value == pytest.approx(np.mean(fresh), abs=4 * np.std(fresh))
     assert measured.error == pytest.approx(np.std(fresh), rel=0.5)
@@ -134,15 +132,15 @@ def test_nearest_finds_what_was_hidden(generator, monkeypatch):
     assert (distances[1:] < 1e-2).all()
 
 
-def test_the_law_of_the_pixels():
+def test_the_distribution_of_the_pixels():
     dark, bright = (torch.full((3, 1, 4, 4), v, dtype=torch.uint8) for v in (51, 102))
-    law = metrics.pixel_distribution(bright, dark)
-    assert law["wasserstein"] == pytest.approx(0.2)
+    compared = metrics.pixel_distribution(bright, dark)
+    assert compared["wasserstein"] == pytest.approx(0.2)
     mixed = torch.cat([dark, bright])
-    fit = LogNormal.fit(positive(mixed))
-    law = metrics.pixel_distribution(mixed, dark)
-    assert (law["log_mean"], law["log_std"]) == (fit.log_mean, fit.log_std)
-    assert law["wasserstein"] == pytest.approx(0.1)
+    fit = fit_log_normal(positive(mixed))
+    compared = metrics.pixel_distribution(mixed, dark)
+    assert (compared["log_mean"], compared["log_std"]) == (fit.log_mean, fit.log_std)
+    assert compared["wasserstein"] == pytest.approx(0.1)
 
 
 def test_imbalance():
@@ -156,10 +154,10 @@ def test_imbalance():
 def test_too_little_to_measure(features):
     good = torch.zeros(9, 3)
     with pytest.raises(ValueError, match="Expected features"):
-        metrics.frechet_distance(features, good)
+        metrics.FrechetDistance(good)(features)
     with pytest.raises(ValueError, match="Expected features"):
         metrics.kernel(good, features)
     with pytest.raises(ValueError, match="more than 3 rows"):
         metrics.precision_recall(good, torch.zeros(3, 3))
     with pytest.raises(ValueError, match="Expected 3 features, got 4"):
-        metrics.frechet_distance(torch.zeros(9, 4), good)
+        metrics.FrechetDistance(good)(torch.zeros(9, 4))

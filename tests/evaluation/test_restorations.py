@@ -11,16 +11,23 @@ from torchmetrics.functional.image import (
 )
 
 from dale_demo.evaluation.filters import FILTERS, STRENGTHS, WIDTHS, lee, median, non_local_means
-from dale_demo.evaluation.restorations import NOISED, OURS, WAYS, compare, filtered, quality
+from dale_demo.evaluation.restorations import (
+    METHODS,
+    NETWORK_METHODS,
+    UNRESTORED,
+    best_filtered,
+    compare,
+    quality,
+)
 from dale_demo.restoration import Restoration
 
 
 @pytest.fixture
 def original():
     """A bright square on black [28, 28]."""
-    picture = np.zeros((28, 28))
-    picture[8:20, 8:20] = 1
-    return picture
+    image = np.zeros((28, 28))
+    image[8:20, 8:20] = 1
+    return image
 
 
 @pytest.fixture
@@ -37,10 +44,10 @@ def test_quality_of_known_cases(original):
 
 
 def test_quality_agrees_with_torchmetrics(original):
-    picture = original.copy()
-    picture += 0.1 * np.random.default_rng(1).standard_normal(picture.shape)
-    a, b = (torch.from_numpy(p)[None, None] for p in (picture, original))
-    psnr, ssim = quality(picture, original)
+    image = original.copy()
+    image += 0.1 * np.random.default_rng(1).standard_normal(image.shape)
+    a, b = (torch.from_numpy(p)[None, None] for p in (image, original))
+    psnr, ssim = quality(image, original)
     assert psnr == pytest.approx(peak_signal_noise_ratio(a, b, data_range=1.0).item(), abs=1e-4)
     _, theirs = structural_similarity_index_measure(
         a, b, data_range=1.0, sigma=1.5, return_full_image=True
@@ -48,7 +55,7 @@ def test_quality_agrees_with_torchmetrics(original):
     assert ssim == pytest.approx(theirs[..., 5:-5, 5:-5].mean().item(), abs=1e-6)
 
 
-def test_median_takes_the_middle_and_knows_no_logarithm(noised):
+def test_median_is_the_middle_of_x_and_of_ln_x(noised):
     by_log = np.exp(median(np.log(noised), 3))
     np.testing.assert_allclose(median(noised, 3), by_log)
     assert median(noised, 3)[10, 10] == np.median(noised[9:12, 9:12])
@@ -63,7 +70,7 @@ def test_lee_pixel_by_pixel(noised):
     assert lee(noised, level, 3)[10, 10] == pytest.approx(expected)
 
 
-def test_lee_leaves_a_picture_without_noise_and_averages_a_flat_one(original):
+def test_lee_keeps_an_image_without_noise_and_averages_a_flat_one(original):
     np.testing.assert_allclose(lee(1 + original, 1e-6, 5), 1 + original, atol=1e-6)
     z = np.random.default_rng(2).standard_normal((200, 200))
     flat = lee(np.exp(0.3 * z), 0.3, 7)
@@ -71,14 +78,14 @@ def test_lee_leaves_a_picture_without_noise_and_averages_a_flat_one(original):
     assert flat.std() < 0.15
 
 
-def test_non_local_means_takes_noise_off(noised, original):
+def test_non_local_means_removes_noise(noised, original):
     before = np.square(np.log(noised) - np.log(1 + original)).mean()
     after = np.square(np.log(non_local_means(noised, 0.5, 1.0)) - np.log(1 + original)).mean()
     assert after < before / 2
 
 
 def test_each_filter_gets_its_best_setting(noised, original):
-    best = filtered(noised, original, 0.5)
+    best = best_filtered(noised, original, 0.5)
     for name, count in zip(FILTERS, (len(WIDTHS), len(STRENGTHS), len(WIDTHS)), strict=True):
         variants = [(x - 1).clip(0, 1) for x in FILTERS[name](noised, 0.5)]
         assert len(variants) == count
@@ -86,15 +93,15 @@ def test_each_filter_gets_its_best_setting(noised, original):
         assert quality(best[name], original)[0] == max(scores) > min(scores)
 
 
-def test_the_table_measures_each_way_by_itself(noised, original):
+def test_the_table_measures_each_method(noised, original):
     flat = np.full((1, 1, 28, 28), 0.5)
     draws = np.stack([original, 1 - original, original])[None, :, None]
     restoration = Restoration(noised[None, None], original[None, None], flat, draws)
     table = compare(restoration, original[None], 0.5)
-    assert tuple(table) == WAYS
-    assert table[OURS["tweedie"]][0, 0] == math.inf
-    assert table[OURS["flow"]][0, 0] == pytest.approx(quality(flat[0, 0], original)[0])
-    assert table[OURS["mean"]][0, 0] == pytest.approx(10 * math.log10(9))
-    assert table[NOISED][0, 0] == quality((noised - 1).clip(0, 1), original)[0]
+    assert tuple(table) == METHODS
+    assert table[NETWORK_METHODS["tweedie"]][0, 0] == math.inf
+    assert table[NETWORK_METHODS["flow"]][0, 0] == pytest.approx(quality(flat[0, 0], original)[0])
+    assert table[NETWORK_METHODS["mean"]][0, 0] == pytest.approx(10 * math.log10(9))
+    assert table[UNRESTORED][0, 0] == quality((noised - 1).clip(0, 1), original)[0]
     similar = [quality(d, original)[1] for d in draws[0, :, 0]]
-    assert table[OURS["draws"]][0, 1] == pytest.approx(np.mean(similar))
+    assert table[NETWORK_METHODS["draws"]][0, 1] == pytest.approx(np.mean(similar))

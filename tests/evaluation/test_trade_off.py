@@ -1,4 +1,4 @@
-"""The trade-off as JSON, as a small picture and as a figure: the same numbers in each."""
+"""The trade-off as JSON, as SVG and as a Plotly figure: the same numbers in each."""
 
 import re
 from dataclasses import replace
@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from dale_demo.drawing.palette import SAMPLERS
-from dale_demo.evaluation.trade_off import Point, TradeOff, from_json, picture, to_json
+from dale_demo.evaluation.trade_off import Point, TradeOff, from_json, plot, to_json
 from dale_demo.ui.sample.figures import trade_off
+from dale_demo.ui.sample.trade_off import COSTS
 
 SVG = "{http://www.w3.org/2000/svg}"
 CURVE = TradeOff(
     dataset="mnist",
-    pictures=1000,
+    images=1000,
     hardware="two cores",
-    seen={"ours": 4000, "additive": 1000},
+    images_seen={"ours": 4000, "additive": 1000},
     floor=0.2,
     floor_error=0.05,
     points=(
@@ -31,14 +32,18 @@ CURVE = TradeOff(
 
 
 def test_json_round_trip():
-    assert from_json(to_json([CURVE, replace(CURVE, pictures=9)])) == [
+    assert from_json(to_json([CURVE, replace(CURVE, images=9)])) == [
         CURVE,
-        replace(CURVE, pictures=9),
+        replace(CURVE, images=9),
     ]
 
 
-def test_the_figure_has_a_line_for_each_name_and_the_floor():
-    figure = trade_off(CURVE)
+def figure_of(measured: TradeOff, cost: str = "network_evaluations"):
+    return trade_off(measured, cost, COSTS[cost])
+
+
+def test_the_figure_has_a_line_for_each_label_and_the_floor():
+    figure = figure_of(CURVE)
     band, floor, *lines = figure.data
     assert set(floor.y) == {0.2}
     assert (min(band.y), max(band.y)) == pytest.approx((0.15, 0.25))
@@ -46,7 +51,7 @@ def test_the_figure_has_a_line_for_each_name_and_the_floor():
         "bridge", "bridge, additive", "Dale–Langevin, paper",
     ]  # fmt: skip
     ours, additive, paper = lines
-    assert list(ours.x) == [10, 50], "from cheap to dear"
+    assert list(ours.x) == [10, 50], "the cheapest first"
     assert list(ours.y) == [0.9, 0.25]
     assert ours.line.color == additive.line.color == SAMPLERS["bridge"] != paper.line.color
     assert (ours.line.dash, additive.line.dash) == ("solid", "dash")
@@ -57,32 +62,31 @@ def test_the_figure_has_a_line_for_each_name_and_the_floor():
 
 
 def test_the_figure_against_seconds():
-    figure = trade_off(CURVE, "seconds")
+    figure = figure_of(CURVE, "seconds")
     assert list(figure.data[2].x) == [0.01, 0.05]
     assert "seconds" in figure.layout.xaxis.title.text
 
 
-def test_what_was_drawn_on_other_hardware_is_shown_against_calls_alone():
+def test_what_ran_on_other_hardware_is_shown_against_network_evaluations_alone():
     elsewhere = replace(CURVE.points[-1], seconds=None)
     curve = replace(CURVE, points=(*CURVE.points[:2], elsewhere))
     assert from_json(to_json([curve])) == [curve]
-    calls, seconds = trade_off(curve), trade_off(curve, "seconds")
-    assert [line.name for line in calls.data[2:]] == ["bridge", "Dale–Langevin, paper"]
-    assert calls.data[3].customdata[0][1] == "1000 calls"
+    evaluations, seconds = figure_of(curve), figure_of(curve, "seconds")
+    assert [line.name for line in evaluations.data[2:]] == ["bridge", "Dale–Langevin, paper"]
+    assert evaluations.data[3].customdata[0][1] == "1000 network evaluations"
     assert [line.name for line in seconds.data[2:]] == ["bridge"]
-    dots = [len(list(tree(curve, cost).iter(SVG + "circle"))) for cost in ("calls", "seconds")]
-    assert dots == [3, 2]
+    assert len(list(tree(curve).iter(SVG + "circle"))) == 3
 
 
 def test_colours_are_one_for_each_sampler():
     assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 6
 
 
-def tree(curve: TradeOff, against="calls") -> ElementTree.Element:
-    return ElementTree.fromstring(picture(curve, against).svg(alone=True))
+def tree(measured: TradeOff) -> ElementTree.Element:
+    return ElementTree.fromstring(plot(measured).svg(standalone=True))
 
 
-def test_the_picture_has_every_point_and_says_what_it_shows():
+def test_the_svg_has_every_point_and_says_what_it_shows():
     root = tree(CURVE)
     dots = list(root.iter(SVG + "circle"))
     assert len(dots) == len(CURVE.points)
@@ -93,23 +97,23 @@ def test_the_picture_has_every_point_and_says_what_it_shows():
     lines = [p for p in root.iter(SVG + "path") if p.get("stroke") == SAMPLERS["bridge"]]
     assert [line.get("stroke-dasharray") is not None for line in lines] == [False, True]
     words = {text.text for text in root.iter(SVG + "text")}
-    assert {"bridge", "Dale–Langevin", "real pictures", "dashed: additive"} <= words
+    assert {"bridge", "dale-langevin", "real images", "dashed: additive"} <= words
     alone = replace(CURVE, points=CURVE.points[:2])
     words = {text.text for text in tree(alone).iter(SVG + "text")}
-    assert not words & {"Dale–Langevin", "dashed: additive"}
+    assert not words & {"dale-langevin", "dashed: additive"}
 
 
 def test_both_of_the_papers_samplers_show_where_they_coincide():
     theirs = CURVE.points[-1]
-    twin = replace(theirs, name="unconstrained, paper", sampler="unconstrained")
+    twin = replace(theirs, label="unconstrained, paper", sampler="unconstrained")
     both = replace(CURVE, points=(theirs, twin))
     under, over = (float(dot.get("r")) for dot in tree(both).iter(SVG + "circle"))
     assert under > over
-    *_, under, over = trade_off(both).data
+    *_, under, over = figure_of(both).data
     assert under.marker.size > over.marker.size
 
 
-def test_a_picture_alone_is_readable_in_light_and_dark():
+def test_an_svg_of_its_own_is_readable_in_light_and_dark():
     style = next(tree(CURVE).iter(SVG + "style")).text
     assert re.search(r"color:#22252a.*prefers-color-scheme:dark.*color:#e8e6e3", style)
-    assert "<style>" not in picture(CURVE).svg(), "on a page, the page decides"
+    assert "<style>" not in plot(CURVE).svg(), "on a page, the page decides"

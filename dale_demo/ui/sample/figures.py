@@ -1,21 +1,11 @@
-"""Arrays in, Plotly figures out; colours from the palette, the rest from the page's theme."""
+"""Plotly figures of the Sample page; colours from the palette, the rest from the page's theme."""
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dale_demo.drawing.palette import SAMPLERS, STATE, THEORY
-from dale_demo.evaluation.trade_off import (
-    COSTS,
-    LINES,
-    PAPER_RADII,
-    ROUND,
-    Cost,
-    Kind,
-    Point,
-    TradeOff,
-    above_zero,
-)
+from dale_demo.evaluation.trade_off import JOINED, PAPER_RADII, ROUND, Kind, Point, TradeOff
 
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
 SYMBOLS: dict[Kind, str] = {
@@ -31,10 +21,10 @@ def spread(
     measured: NDArray[np.float64],
     theory: NDArray[np.float64],
 ) -> go.Figure:
-    """Standard deviation of ln x along a walk, against the forward process, on log axes.
+    """Standard deviation of ln x along a run, against the forward process, on log axes.
 
     Args:
-        noise_levels: s(t) of each frame [F]; frames at s = 0 have no place on a log axis.
+        noise_levels: s(t) of each frame [F]; those at s = 0 are left out, as a log axis has no 0.
         measured: Standard deviation of the state's ln|x| [F].
         theory: √(s_d² + s²), that of the noised data [F].
     """
@@ -45,7 +35,7 @@ def spread(
             go.Scatter(
                 x=s,
                 y=theory[shown].astype(np.float32),
-                name="forward law √(s<sub>d</sub>² + s²)",
+                name="forward process √(s<sub>d</sub>² + s²)",
                 mode="lines",
                 line={"color": THEORY, "dash": "dash", "width": 2},
             ),
@@ -71,17 +61,25 @@ def spread(
     return figure
 
 
-def trade_off(curve: TradeOff, against: Cost = "calls") -> go.Figure:
-    """Fréchet distance against what a picture costs, on log axes, with the floor of real pictures.
+def trade_off(measured: TradeOff, cost: str, axis: str) -> go.Figure:
+    """Fréchet distance against what an image costs, on log axes, with the floor of real images.
 
     One colour for each sampler. Ours are joined by solid lines, those of the additive network by
     dashed ones; the paper's settings are diamonds, hollow where annealed.
+
+    Args:
+        cost: Field of `Point`, "network_evaluations" or "seconds"; points without it are left out.
+        axis: What the axis says.
     """
-    curve = curve.against(against)
-    figure = go.Figure(_floor(curve, against))
-    for line in curve.lines():
-        figure.add_trace(_line(line, against))
-    figure.update_xaxes(title=COSTS[against], type="log", dtick=1)
+    known = [
+        [point for point in curve if getattr(point, cost) is not None] for curve in measured.curves
+    ]
+    curves = [curve for curve in known if curve]
+    costs = [getattr(point, cost) for curve in curves for point in curve]
+    figure = go.Figure(_floor(measured, [min(costs), max(costs)]))
+    for curve in curves:
+        figure.add_trace(_curve(curve, cost))
+    figure.update_xaxes(title=axis, type="log", dtick=1)
     figure.update_yaxes(title="Fréchet distance", type="log", tickvals=ROUND)
     return figure.update_layout(
         height=600,
@@ -90,11 +88,9 @@ def trade_off(curve: TradeOff, against: Cost = "calls") -> go.Figure:
     )
 
 
-def _floor(curve: TradeOff, against: Cost) -> list[go.Scatter]:
-    """What real pictures get: a band of one standard error, and a line in it."""
-    costs = [point.cost(against) for point in curve.points]
-    low, high = curve.band
-    ends = [min(costs), max(costs)]
+def _floor(measured: TradeOff, ends: list[float]) -> list[go.Scatter]:
+    """What real images get: a band of one standard error, and a line in it."""
+    low, high = measured.band
     band = go.Scatter(
         x=[*ends, *reversed(ends)],
         y=[low, low, high, high],
@@ -106,39 +102,39 @@ def _floor(curve: TradeOff, against: Cost) -> list[go.Scatter]:
     )
     line = go.Scatter(
         x=ends,
-        y=[curve.floor] * 2,
-        name="real pictures, the floor",
+        y=[measured.floor] * 2,
+        name="real images, the floor",
         mode="lines",
         line={"color": THEORY, "width": 2},
     )
     return [band, line]
 
 
-def _line(points: tuple[Point, ...], against: Cost) -> go.Scatter:
-    """The points of one name, joined where they differ in steps alone."""
-    first = points[0]
-    colour, frechet = SAMPLERS[first.sampler], [point.frechet for point in points]
-    size = 9 if first.kind in LINES else 2 * PAPER_RADII[first.sampler]
+def _curve(points: list[Point], cost: str) -> go.Scatter:
+    """The points of one label, joined where they differ in steps alone."""
+    kind, sampler = points[0].kind, points[0].sampler
+    colour, dash = SAMPLERS[sampler], JOINED.get(kind)
+    size = 9 if dash else 2 * PAPER_RADII[sampler]
     return go.Scatter(
-        x=[point.cost(against) for point in points],
-        y=frechet,
+        x=[getattr(point, cost) for point in points],
+        y=[point.frechet for point in points],
         error_y={
             "array": [point.error for point in points],
-            "arrayminus": [p.frechet - above_zero(p.frechet, p.error) for p in points],
+            "arrayminus": [point.frechet - point.low for point in points],
             "thickness": 1,
         },
-        name=first.name,
-        mode="lines+markers" if first.kind in LINES else "markers",
-        line={"color": colour, "width": 2, "dash": "dash" if first.kind == "additive" else "solid"},
-        marker={"color": colour, "size": size, "symbol": SYMBOLS[first.kind]},
-        customdata=[(point.start, _price(point), point.error) for point in points],
+        name=points[0].label,
+        mode="lines+markers" if dash else "markers",
+        line={"color": colour, "width": 2, "dash": dash},
+        marker={"color": colour, "size": size, "symbol": SYMBOLS[kind]},
+        customdata=[(point.start, _cost(point), point.error) for point in points],
         hovertemplate=(
             "%{y:.3g} ± %{customdata[2]:.1g}<br>%{customdata[1]}<br>%{customdata[0]} start"
         ),
     )
 
 
-def _price(point: Point) -> str:
-    """What a picture costs, in words."""
-    calls = f"{point.calls} calls"
-    return calls if point.seconds is None else f"{calls}, {point.seconds:.2g} s a picture"
+def _cost(point: Point) -> str:
+    """What an image costs, in words."""
+    evaluations = f"{point.network_evaluations} network evaluations"
+    return evaluations + ("" if point.seconds is None else f", {point.seconds:.2g} s an image")
