@@ -10,20 +10,23 @@ ENV HOME=/home/user \
     PIP_NO_CACHE_DIR=1
 WORKDIR /home/user/app
 
-# PyTorch and torchvision without CUDA, as a pair, before all that asks for them.
+# PyTorch and torchvision without CUDA come first, as a matching pair: later requirements would
+# bring the build with CUDA, which is gigabytes larger.
 RUN pip install --user --index-url https://download.pytorch.org/whl/cpu torch torchvision
 COPY --chown=user requirements.txt .
 RUN pip install --user -r requirements.txt
 COPY --chown=user . .
 
-# A Space shows the app in a frame of another site, from which browsers send no cookies, so that a
-# token in one refuses every upload. There is no log-in here that a forged request could abuse.
+# A Space shows the app in a frame of another site, where browsers send no cookies, so that XSRF
+# protection, which needs one, would refuse every upload. There is no log-in that a forged request
+# could abuse.
 ENV STREAMLIT_SERVER_ENABLE_XSRF_PROTECTION=false
 EXPOSE 8501
 HEALTHCHECK --start-period=60s CMD ["python", "-c", \
     "import urllib.request as web; web.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=3)"]
 
-# CPU_CORES is what a Space may use, of more that it sees; a part of a core is one thread.
+# A Space sees more cores than the CPU_CORES that it may use; PyTorch would start a thread for each.
+# A fraction of a core counts as one thread.
 CMD ["sh", "-c", "cores=${CPU_CORES:-2}; cores=${cores%%.*}; \
     test \"$cores\" -ge 1 2>/dev/null || cores=1; export OMP_NUM_THREADS=$cores; \
     exec streamlit run app.py --server.port 8501 --server.address 0.0.0.0"]

@@ -6,14 +6,14 @@ from importlib import import_module
 import streamlit as st
 
 from dale_demo.ui.shared.space import share_address
-from dale_demo.ui.shared.splash import curtain
+from dale_demo.ui.shared.splash import splash
 
 
 def page(name: str) -> Callable[[], None]:
     """The page in `dale_demo/ui/<name>/page.py`, imported when it is first opened."""
 
     def show() -> None:
-        with curtain(name):
+        with splash(name):
             module = import_module(f"dale_demo.ui.{name}.page")
         module.page()
 

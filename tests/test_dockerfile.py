@@ -1,4 +1,4 @@
-"""The Dockerfile's lines, as far as they can be held against something without Docker."""
+"""The Dockerfile's commands, as far as they can be checked without Docker."""
 
 import json
 import re

@@ -1,34 +1,20 @@
 """A Streamlit server, a headless Chromium, and a page on which any console error is a failure."""
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
-BINARIES = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-features=LocalNetworkAccessChecks",  # a frame of a public site may show this machine
-)
-START_SECONDS = 120
-IDLE = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+from dale_demo.ui.browser import FLAGS, IDLE, ROOT, chromium, running
+
+APP = ROOT / "app.py"
 OUTSIDE_FONTS = "ERR_NAME_NOT_RESOLVED"
+PROBE = re.compile(r"/\w+/_stcore/")
+"""Streamlit looks for its server below the path of a page first, where there is none."""
 
 ServerFactory = Callable[..., str]
 
@@ -38,45 +24,47 @@ def wait_idle(page: Page, timeout: float = 120_000) -> None:
     page.wait_for_selector(IDLE, timeout=timeout)
 
 
+def servers(folder: Path) -> Iterator[ServerFactory]:
+    """Yield a factory `(script, env=None) -> url` of new servers, and end them afterwards."""
+    with ExitStack() as stack:
+
+        def start(script: Path, env: Mapping[str, str] | None = None) -> str:
+            return stack.enter_context(running(script, folder / f"{uuid4()}.log", env))
+
+        yield start
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[ServerFactory]:
+    """Factory `fresh_server(script, env=None) -> url` of servers that nobody has visited."""
+    yield from servers(tmp_path)
+
+
 @pytest.fixture(scope="session")
 def streamlit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerFactory]:
-    """Factory `streamlit_server(script, env=None) -> url`; its servers end with the session."""
-    running: list[subprocess.Popen[bytes]] = []
+    """The same for the whole session, with one server for each script: starting takes seconds."""
+    addresses: dict[object, str] = {}
+    with contextmanager(servers)(tmp_path_factory.mktemp("streamlit")) as start:
 
-    def start(script: Path | str, env: Mapping[str, str] | None = None) -> str:
-        log = tmp_path_factory.mktemp("streamlit") / "log"
-        port = _free_port()
-        command = [sys.executable, "-m", "streamlit", "run", str(script)]
-        command += ["--server.port", str(port), "--server.headless", "true"]
-        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
-        with log.open("wb") as sink:
-            server = subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**os.environ, "PYTHONPATH": path, **(env or {})},
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-            )
-        running.append(server)
-        _wait_healthy(server, port, log)
-        return f"http://127.0.0.1:{port}"
+        def find(script: Path, env: Mapping[str, str] | None = None) -> str:
+            key = script, *sorted((env or {}).items())
+            if key not in addresses:
+                addresses[key] = start(script, env)
+            return addresses[key]
 
-    yield start
-    for server in running:
-        server.terminate()
-    for server in running:
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+        yield find
+
+
+@pytest.fixture(scope="session")
+def app_address(streamlit_server: ServerFactory) -> str:
+    """Address of the whole app; a page is at its path below it."""
+    return streamlit_server(APP)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Headless Chromium from the system, or from the environment variable CHROMIUM."""
-    binary = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BINARIES)), None)
-    if binary is None:
+    if (binary := chromium()) is None:
         pytest.skip("No Chromium was found; install it, or name it in CHROMIUM.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
@@ -92,7 +80,8 @@ def page(browser: Browser) -> Iterator[Page]:
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
-        if message.type == "error" and OUTSIDE_FONTS not in message.text:
+        expected = OUTSIDE_FONTS in message.text or PROBE.search(message.location["url"])
+        if message.type == "error" and not expected:
             errors.append(message.text)
 
     page.on("console", note)
@@ -100,20 +89,3 @@ def page(browser: Browser) -> Iterator[Page]:
     yield page
     context.close()
     assert not errors, errors
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_healthy(server: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"Streamlit did not start:\n{log.read_text(errors='replace')}")

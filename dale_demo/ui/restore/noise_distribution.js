@@ -1,23 +1,23 @@
-// Histograms of ln|x|, each with the law that it must follow. Comes after film.js.
+// Histograms of ln|x|, each with the density that it must follow. Comes after film.js.
 
-const laws = new WeakMap();
+const observers = new WeakMap();
 
 export default function ({ data, parentElement }) {
   const root = parentElement.querySelector(".player");
-  laws.get(root)?.disconnect();
-  const plots = data.laws.map((law) =>
-    svg("svg", { class: "plot", role: "img", "aria-label": `${law.title}: histogram and law` }));
-  root.replaceChildren(element("div", { class: "plots" }, ...data.laws.map((law, i) =>
-    figure([head(law.title), plots[i]],
-      "Bars: the picture’s pixels. ", swatch(law.colour, false), ` ${law.caption}`))));
-  const draw = () => data.laws.forEach((law, i) => drawLaw(plots[i], law));
+  observers.get(root)?.disconnect();
+  const plots = data.distributions.map(({ title }) =>
+    svg("svg", { class: "plot", role: "img", "aria-label": `${title}: histogram and density` }));
+  root.replaceChildren(element("div", { class: "plots" }, ...data.distributions.map((one, i) =>
+    figure([head(one.title), plots[i]],
+      "Bars: the image’s pixels. ", swatch(one.colour, false), ` ${one.caption}`))));
+  const draw = () => data.distributions.forEach((one, i) => drawHistogram(plots[i], one));
   const observer = new ResizeObserver(draw);
   observer.observe(root);
-  laws.set(root, observer);
+  observers.set(root, observer);
   return () => observer.disconnect();
 }
 
-function drawLaw(plot, { range: [low, high], counts, total, density, colour }) {
+function drawHistogram(plot, { range: [low, high], counts, total, density, colour }) {
   const box = frameOf(plot);
   if (!box) return;
   const width = (high - low) / counts.length;

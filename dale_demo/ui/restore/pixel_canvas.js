@@ -1,5 +1,5 @@
 // A grid of pixels to paint on by mouse, finger or keyboard: a drawing in soft white strokes, or a
-// mask over a picture. Greys go to and fro as two hex digits a pixel. The default export is called
+// mask over an image. Greys are sent both ways as two hex digits a pixel. The default export is called
 // again on every rerun; a canvas with the same `id` is left as it is painted.
 
 const canvases = new WeakMap();
@@ -74,7 +74,7 @@ class Canvas {
     this.stroke(this.last);
   }
 
-  // Where the pointer is, in pixels of the picture.
+  // Where the pointer is, in pixels of the image.
   at(event) {
     const box = this.surface.getBoundingClientRect();
     const scale = this.data.size / box.width;

@@ -1,15 +1,13 @@
-"""A canvas to draw on, or to paint a mask on over a picture; all painting is in canvas.js."""
+"""A canvas to draw an image on, or a mask over an image; pixel_canvas.js does the painting."""
 
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from numpy.typing import NDArray
 
 from dale_demo.drawing import palette
+from dale_demo.ui.restore.images import GreyImage, Mask
 from dale_demo.ui.shared.assets import asset
-
-Grey = NDArray[np.uint8]
 
 _component = st.components.v2.component(
     "dale_canvas",
@@ -19,7 +17,7 @@ _component = st.components.v2.component(
 )
 
 
-def drawing(start: Grey, *, key: str) -> Grey:
+def drawing(start: GreyImage, *, key: str) -> GreyImage:
     """Draw the canvas, and return what is drawn on it, uint8 [H, W].
 
     Args:
@@ -29,20 +27,22 @@ def drawing(start: Grey, *, key: str) -> Grey:
     return _painted("Drawing", start, np.zeros_like(start), key, identity=key, mask=False)
 
 
-def mask(start: NDArray[np.bool_], picture: Grey, *, key: str, identity: str) -> NDArray[np.bool_]:
-    """Draw a picture to paint a mask on, and return the mask, bool [H, W].
+def mask(start: Mask, image: GreyImage, *, key: str, identity: str) -> Mask:
+    """Draw an image to paint a mask on, and return the mask, bool [H, W].
 
     Args:
         start: Mask at first.
-        picture: What lies below, uint8 [H, W].
+        image: What lies below, uint8 [H, W].
         key: Of the component on its page.
-        identity: With another, the mask starts anew.
+        identity: A new value discards what is painted and begins with `start` again.
     """
     ink = start.astype(np.uint8) * 255
-    return _painted("Mask", ink, picture, key, identity=identity, mask=True) > 127
+    return _painted("Mask", ink, image, key, identity=identity, mask=True) > 127
 
 
-def _painted(label: str, ink: Grey, ground: Grey, key: str, *, identity: str, mask: bool) -> Grey:
+def _painted(
+    label: str, ink: GreyImage, ground: GreyImage, key: str, *, identity: str, mask: bool
+) -> GreyImage:
     data = {
         "id": identity,
         "label": label,
@@ -57,11 +57,14 @@ def _painted(label: str, ink: Grey, ground: Grey, key: str, *, identity: str, ma
 
 
 def _nothing() -> None:
-    """The rerun itself is what the browser asks for."""
+    """Streamlit reports a changed value only to a component that has a callback for it."""
 
 
-def parse(painted: Any, identity: str, start: Grey) -> Grey:
-    """What the browser says was painted; `start` where it says nothing usable."""
+def parse(painted: Any, identity: str, start: GreyImage) -> GreyImage:
+    """The painted pixels that the browser sent; `start` where they cannot be used.
+
+    Anything can come from a browser: of another canvas, of another size, or no message of ours.
+    """
     if not isinstance(painted, dict) or painted.get("id") != identity:
         return start
     try:

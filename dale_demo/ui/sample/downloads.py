@@ -1,4 +1,4 @@
-"""A trajectory as files to take away, each encoded only when somebody asks for it."""
+"""Buttons that download a trajectory as PNG, WebP, GIF or NPZ, each encoded when it is pressed."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,11 +16,11 @@ from dale_demo.drawing.frames import (
 )
 from dale_demo.trajectory import Trajectory
 
-PNG_ENLARGED, FILM_ENLARGED = 4, 2
+PNG_ENLARGED, ANIMATION_ENLARGED = 4, 2
 
 
 def png(trajectory: Trajectory) -> bytes:
-    """Encode the pictures at the last frame as a grid with sharp pixels."""
+    """Encode the images of the last frame as a grid with sharp pixels."""
     return png_bytes(enlarge(grid(trajectory.images), PNG_ENLARGED))
 
 
@@ -37,13 +37,13 @@ def gif(trajectory: Trajectory) -> bytes:
 
 
 FILES: dict[str, tuple[Callable[[Trajectory], bytes], str, str]] = {
-    "PNG": (png, "image/png", "The pictures, four times as large."),
+    "PNG": (png, "image/png", "The images, four times as large."),
     "WebP": (webp, "image/webp", "The animation, small and in full colour."),
-    "GIF": (gif, "image/gif", "The animation for programs that know no WebP."),
+    "GIF": (gif, "image/gif", "The animation for programs that do not read WebP."),
     "NPZ": (
         Trajectory.npz_bytes,
         "application/octet-stream",
-        "Frames, laws and paths as NumPy arrays, with the names of Trajectory.",
+        "Frames, histograms and paths as NumPy arrays, with the field names of Trajectory.",
     ),
 }
 
@@ -65,4 +65,4 @@ def buttons(trajectory: Trajectory, name: str) -> None:
 
 
 def _sheets(trajectory: Trajectory) -> list[ImageArray]:
-    return [enlarge(sheet, FILM_ENLARGED) for sheet in trajectory.sheets()]
+    return [enlarge(sheet, ANIMATION_ENLARGED) for sheet in trajectory.sheets()]

@@ -1,9 +1,9 @@
-"""A run while it goes: a place in the line, the picture as it unfolds, and what is kept of it.
+"""A sampling run while it goes: its turn in the queue, what is drawn of it, what is left of it.
 
 A click anywhere, or a closed tab, ends the script at its next `st` call by an exception that is
-no error. So what a run has made is kept in an object that outlives the script, and `finally`
-closes it. Streamlit does not wait for that: the script that the click asked for begins at once,
-in a thread of its own. So it waits, in `Kept`, until the run has let go.
+no error. So what a run has made is put into an object that outlives the script, in a `finally`.
+Streamlit does not wait for that: the script that the click asked for begins at once, in a thread
+of its own, and must not read the object before the run that is being broken off has filled it.
 """
 
 import base64
@@ -20,17 +20,18 @@ from dale_demo.data import PositiveMap
 from dale_demo.drawing.frames import ImageArray, enlarge, grid, jpeg_bytes, side_by_side
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, run
-from dale_demo.trajectory import Recorder, Trajectory, to_images
-from dale_demo.ui.shared.queue import place
+from dale_demo.trajectory import Frame, Recorder, Trajectory, to_images
+from dale_demo.ui.shared.queue import wait_turn
 
 DRAW_SECONDS = 0.08
-PATIENCE = 10.0
-"""Seconds to wait for a run that was broken off; it lets go within a few network calls."""
+"""Least time between two drawn steps; a browser shows no more, and encoding one takes time."""
+UNWIND_SECONDS = 10.0
+"""How long to wait for a run that was broken off; it ends within a few network evaluations."""
 ENLARGED = 3
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """What the page shows: a run, finished or stopped.
 
     Args:
@@ -55,79 +56,99 @@ class Result:
         return self.steps < self.settings.steps
 
 
-class Kept:
-    """A place for one result, which a run fills even when it is broken off."""
+class LatestRun:
+    """The result of a session's latest run, which is filled in even when the run is broken off."""
 
     def __init__(self) -> None:
-        self._result: Result | None = None
-        self._run = threading.Lock()
+        self._result: RunResult | None = None
+        # Held by the thread of the run, so that the thread of the next script can wait for it.
+        self._running = threading.Lock()
 
     @contextmanager
-    def run(self) -> Iterator[None]:
-        """Hold the place for the length of a run; the result can be read when it has ended."""
-        with self._run:
+    def running(self) -> Iterator[None]:
+        """Make readers of the result wait for the length of the block."""
+        with self._running:
             yield
 
-    def fill(self, result: Result) -> None:
-        """Put in what the run has reached."""
+    def fill(self, result: RunResult) -> None:
+        """Set what the run has reached."""
         self._result = result
 
     @property
-    def result(self) -> Result | None:
-        """The last result, once a run that is still unwinding has let go."""
-        if self._run.acquire(timeout=PATIENCE):
-            self._run.release()
+    def result(self) -> RunResult | None:
+        """The last result; waits for a run that is being broken off, and None before the first."""
+        if self._running.acquire(timeout=UNWIND_SECONDS):
+            self._running.release()
         return self._result
 
 
-def sample(name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: Kept) -> None:
-    """Wait for a place, then sample and draw; leave in `kept` whatever was reached.
+def sample(
+    name: str, checkpoint: Checkpoint, settings: SamplingSettings, latest: LatestRun
+) -> None:
+    """Wait in the queue, then sample and draw; leave in `latest` whatever was reached.
 
     Raises:
         ValueError: The network cannot do what `settings` ask.
     """
     view, progress = st.empty(), st.empty()
     steps = run(checkpoint, settings)
-    with kept.run(), place(progress), _recorded(name, checkpoint, settings, kept) as watch:
+    with (
+        latest.running(),
+        wait_turn(progress),
+        _recorded(name, checkpoint, settings, latest) as watch,
+    ):
         drawn = 0.0
         for step in steps:
-            watch.see(step)
+            frame = watch.see(step)
             if step.index == settings.steps or time.monotonic() - drawn > DRAW_SECONDS:
                 drawn = time.monotonic()
-                picture = sheet(step, settings, checkpoint.config.positive_map)
-                view.image(_inline(picture), width="stretch")
+                image = sheet(step, frame, settings, checkpoint.config.positive_map)
+                view.image(_data_url(image), width="stretch")
                 progress.progress(step.index / settings.steps, _status(step, settings, watch))
 
 
-def sheet(step: Step, settings: SamplingSettings, positive_map: PositiveMap) -> ImageArray:
-    """State and estimate of a step side by side, with sharp pixels."""
-    pictures = to_images(step, settings.process, settings.can_cross, positive_map)
-    state, estimate = (grid(part.cpu().numpy()) for part in pictures)
+def sheet(
+    step: Step, frame: Frame | None, settings: SamplingSettings, positive_map: PositiveMap
+) -> ImageArray:
+    """State and estimate of a step side by side, with sharp pixels.
+
+    Args:
+        frame: What the recorder has kept of this step, where the images are already made.
+    """
+    if frame is None:
+        pair = to_images(step, settings.process, settings.can_cross, positive_map)
+    else:
+        pair = frame["states"], frame["estimates"]
+    state, estimate = (grid(images.cpu().numpy()) for images in pair)
     return enlarge(side_by_side(state, estimate), ENLARGED)
 
 
-def _inline(picture: ImageArray) -> str:
-    """The picture as an address of its own: a file could be gone before a slow browser asks."""
-    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(picture)).decode()
+def _data_url(image: ImageArray) -> str:
+    """The image as a data URL.
+
+    Streamlit serves an image from memory until the next one replaces it: over a slow connection
+    the file would be gone before the browser asks for it.
+    """
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg_bytes(image)).decode()
 
 
-def network_evaluations(calls: int, settings: SamplingSettings) -> int:
-    """Network calls behind `calls` evaluations of the score: twice as many under guidance."""
-    return calls * settings.network_evaluations // settings.calls
+def network_evaluations(score_evaluations: int, settings: SamplingSettings) -> int:
+    """Network evaluations behind evaluations of the score: twice as many under guidance."""
+    return score_evaluations * settings.network_evaluations // settings.score_evaluations
 
 
 class _Watch:
     """Records the steps of one run and its time."""
 
     def __init__(self, recorder: Recorder):
-        self.recorder, self.last = recorder, None
+        self.recorder = recorder
+        self.last: Step | None = None
         self._began = time.monotonic()
 
-    last: Step | None
-
-    def see(self, step: Step) -> None:
-        self.recorder.add(step)
+    def see(self, step: Step) -> Frame | None:
+        """Record a step; its frame, if the recorder has kept it."""
         self.last = step
+        return self.recorder.add(step)
 
     @property
     def seconds(self) -> float:
@@ -136,9 +157,9 @@ class _Watch:
 
 @contextmanager
 def _recorded(
-    name: str, checkpoint: Checkpoint, settings: SamplingSettings, kept: Kept
+    name: str, checkpoint: Checkpoint, settings: SamplingSettings, latest: LatestRun
 ) -> Iterator[_Watch]:
-    """Record the steps seen in the block, and fill `kept` however the block ends."""
+    """Record the steps seen in the block, and fill `latest` however the block ends."""
     config = checkpoint.config
     recorder = Recorder.of(config, settings)
     watch = _Watch(recorder)
@@ -148,15 +169,16 @@ def _recorded(
         if (last := watch.last) is not None:
             seconds = watch.seconds
             recorder.keep(last)
-            kept.fill(
-                Result(recorder.finish(), name, config.class_names, settings, last.index, seconds)
+            trajectory = recorder.finish()
+            latest.fill(
+                RunResult(trajectory, name, config.class_names, settings, last.index, seconds)
             )
 
 
 def _status(step: Step, settings: SamplingSettings, watch: _Watch) -> str:
-    calls = network_evaluations(step.calls, settings)
-    guided = ", two for each guided evaluation" if calls > step.calls else ""
+    evaluations = network_evaluations(step.score_evaluations, settings)
+    guided = ", two for each guided score" if evaluations > step.score_evaluations else ""
     return (
-        f"Step {step.index} of {settings.steps} · {calls} network calls{guided} · "
+        f"Step {step.index} of {settings.steps} · {evaluations} network evaluations{guided} · "
         f"{watch.seconds:.1f} s"
     )

@@ -1,4 +1,4 @@
-// Plays one trajectory: two picture canvases, a scrubber, the law of the pixels, and their paths.
+// Plays one trajectory: two image canvases, a scrubber, a histogram of the pixels, and their paths.
 // The default export is called again on every rerun, so what belongs to one place on the page is
 // kept by its element, and the same trajectory is left as it stands. Comes after film.js.
 
@@ -41,29 +41,29 @@ class Player extends Film {
 
   build() {
     const { header } = this;
-    const label = header.labels.length ? `Pictures of ${header.labels.join(", ")}` : "Pictures";
-    this.state = picture("player-state", header, `${label}: the noisy state`);
-    this.estimate = picture("player-estimate", header, `${label}: the estimate`);
+    const label = header.labels.length ? `Images of ${header.labels.join(", ")}` : "Images";
+    this.state = canvas("player-state", header, `${label}: the noisy state`);
+    this.estimate = canvas("player-estimate", header, `${label}: the estimate`);
     this.axes = ["log", "linear"].map((name) => button(`${name} axis`, name));
-    this.law = svg("svg", { class: "plot", role: "img", "aria-label": "Histogram of the state" });
+    this.histogram = svg("svg", { class: "plot", role: "img", "aria-label": "Histogram of the state" });
     this.paths = svg("svg", { class: "plot", role: "img", "aria-label": "Paths of single pixels" });
     this.root.replaceChildren(
-      element("div", { class: "pictures" },
-        figure(this.state, bold("state x"), ", exposed to follow the noise"),
-        figure(this.estimate, bold("estimate exp D"), ", the network’s present guess")),
+      element("div", { class: "images" },
+        figure(this.state, bold("state x"), ", exposure follows the noise"),
+        figure(this.estimate, bold("estimate exp D"), ", what the network predicts")),
       this.controls,
       this.readout,
       element("div", { class: "plots" },
-        figure([head("Law of the pixel values x", ...this.axes), this.law], ...this.lawCaption()),
+        figure([head("Distribution of the pixel values x", ...this.axes), this.histogram], ...this.histogramCaption()),
         figure([head("Paths of single pixels"), this.paths], this.pathsCaption())),
     );
   }
 
-  lawCaption() {
+  histogramCaption() {
     const { state, theory } = this.header.colours;
     return [
       "Bars: all pixels of the state. ", swatch(state, false), " log-normal fitted to them. ",
-      swatch(theory, true), " what the forward process has at this noise level.",
+      swatch(theory, true), " the forward process at this noise level.",
     ];
   }
 
@@ -71,8 +71,8 @@ class Player extends Film {
     return this.crossed
       ? "Above the middle line x > 0, below it x < 0, both on log scales. A dot marks a change " +
           "of sign; half of the pixels are picked from those that cross."
-      : "On a log axis x = 0 lies infinitely far down: a product of positive factors never " +
-          "gets there.";
+      : "On a log axis x = 0 is infinitely far down: a product of positive factors never " +
+          "reaches it.";
   }
 
   get crossed() {
@@ -106,39 +106,39 @@ class Player extends Film {
   }
 
   describe() {
-    const { levels, calls, crossings, fitted } = this.header;
+    const { levels, score_evaluations: evaluations, crossings, fitted } = this.header;
     const k = this.frame;
     const signs = crossings[k] === 1 ? "1 sign changed" : `${crossings[k].toLocaleString("en")} signs changed`;
     this.readout.textContent =
       `Frame ${k} of ${this.last} · noise level s = ${short(levels[k])} · ` +
-      `spread of ln x ${short(fitted[k][1])} · ${calls[k]} evaluations · ${signs}`;
+      `spread of ln x ${short(fitted[k][1])} · ${evaluations[k]} score evaluations · ${signs}`;
   }
 
   drawPlots() {
     this.axes.forEach((b, i) => b.setAttribute("aria-pressed", this.axis === ["log", "linear"][i]));
-    drawLaw(this.law, this.header, this.frame, this.axis);
+    drawHistogram(this.histogram, this.header, this.frame, this.axis);
     drawPaths(this.paths, pathsOf(this.header, this.crossed), this.frame);
   }
 }
 
-// ---- The law of the pixel values ------------------------------------------------------------
+// ---- The distribution of the pixel values ---------------------------------------------------
 
-function drawLaw(plot, header, k, axis) {
+function drawHistogram(plot, header, k, axis) {
   const box = frameOf(plot);
   if (!box) return;
   const [low, high] = header[axis].range[k];
   const counts = header[axis].counts[k];
   const width = (high - low) / counts.length;
   const bars = counts.map((n) => n / (header.count * width));
-  const laws = [header.theory[k], header.fitted[k]].map(([mean, std]) => densities(axis, mean, std, low, high));
+  const densities = [header.theory[k], header.fitted[k]].map(([mean, std]) => densityOf(axis, mean, std, low, high));
   // A spike (the black background at the end) is cut off, so that the curves stay readable.
-  const top = Math.min(Math.max(...bars), 2.5 * Math.max(...laws.flat())) || Math.max(...laws.flat());
-  const scale = Math.max(top, ...laws.flat()) * 1.05;
+  const top = Math.min(Math.max(...bars), 2.5 * Math.max(...densities.flat())) || Math.max(...densities.flat());
+  const scale = Math.max(top, ...densities.flat()) * 1.05;
   const px = (v) => box.left + ((v - low) / (high - low)) * box.width;
   const py = (v) => box.bottom - Math.min(1, v / scale) * box.height;
   const parts = [svg("path", { d: barPath(bars, low, width, px, py, box.bottom), fill: header.colours.state, "fill-opacity": 0.35 })];
-  parts.push(curve(laws[0], low, high, px, py, header.colours.theory, true));
-  parts.push(curve(laws[1], low, high, px, py, header.colours.state, false));
+  parts.push(curve(densities[0], low, high, px, py, header.colours.theory, true));
+  parts.push(curve(densities[1], low, high, px, py, header.colours.state, false));
   parts.push(svg("path", { class: "axis", d: `M${box.left} ${box.bottom}H${box.right}` }));
   const ticks = axis === "log" ? logTicks(low, high) : linearTicks(low, high);
   for (const [at, text] of ticks) parts.push(...tick(px(at), box, text));
@@ -147,7 +147,7 @@ function drawLaw(plot, header, k, axis) {
   plot.replaceChildren(...parts);
 }
 
-function densities(axis, mean, std, low, high) {
+function densityOf(axis, mean, std, low, high) {
   return Array.from({ length: CURVE_POINTS + 1 }, (_, i) => {
     const v = low + ((high - low) * i) / CURVE_POINTS;
     if (axis === "log") return normal(v, mean, std);
@@ -175,6 +175,6 @@ function noiseMarks(levels, width) {
 
 // ---- Elements -------------------------------------------------------------------------------
 
-function picture(testid, { width, height }, label) {
+function canvas(testid, { width, height }, label) {
   return element("canvas", { width, height, role: "img", "aria-label": label, "data-testid": testid });
 }

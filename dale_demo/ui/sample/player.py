@@ -1,7 +1,7 @@
 """The player: a whole trajectory in the browser, to scrub without asking the server.
 
-One blob of bytes goes over: a header, and the JPEG sprites, in which the frames' picture grids are
-tiled. All drawing is in player.js, on top of film.js.
+One blob of bytes is sent: a header, and JPEG sprites in which the frames' image grids are tiled.
+All drawing is in player.js, on top of film.js.
 """
 
 import hashlib
@@ -27,7 +27,6 @@ COLOURS = {
     "below": palette.INHIBITORY,
 }
 
-
 _component = st.components.v2.component(
     "dale_player",
     html='<section class="player" tabindex="0" aria-label="Trajectory player"></section>\n',
@@ -42,7 +41,7 @@ def player(trajectory: Trajectory, *, key: str, labels: Sequence[str] | None = N
     Args:
         trajectory: What to play.
         key: Of the component on its page.
-        labels: Class name of each picture, read out to those who do not see them.
+        labels: Class name of each image, for screen readers.
     """
     _component(data=pack(trajectory, labels), key=key)
 
@@ -52,7 +51,7 @@ def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
     sheets = [[grid(p) for p in part] for part in (trajectory.states, trajectory.estimates)]
     sprites = [_sprites(part) for part in sheets]
     height, width = sheets[0][0].shape[:2]
-    header = _laws(trajectory) | {
+    header = _numbers(trajectory) | {
         "id": hashlib.sha256(b"".join(b for part in sprites for b in part)).hexdigest(),
         "width": width,
         "height": height,
@@ -64,12 +63,12 @@ def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
     return blob(header, *sprites[0], *sprites[1])
 
 
-def _laws(trajectory: Trajectory) -> dict[str, Any]:
+def _numbers(trajectory: Trajectory) -> dict[str, Any]:
     """The numbers of each frame, rounded to what can be seen."""
     count = math.prod(trajectory.states.shape[1:4])
     return {
         "levels": trajectory.noise_levels.round(4).tolist(),
-        "calls": trajectory.calls.tolist(),
+        "score_evaluations": trajectory.score_evaluations.tolist(),
         "crossings": trajectory.crossings.tolist(),
         "theory": trajectory.theory.round(5).tolist(),
         "fitted": trajectory.fitted.round(5).tolist(),

@@ -1,8 +1,8 @@
 """The widgets of the page Sample, its address, and `SamplingSettings`: one thing in three forms.
 
 Each widget's key is its name in the address (`bind="query-params"`), which leaves out what is at
-its default and ignores what it does not understand. The preset is not stored there: it shows
-which preset the other settings are, if any.
+its default and ignores values that are not valid. The preset is not part of the address: its widget
+shows which preset the other settings are, if any.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ import streamlit as st
 
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.drawing.markdown import plain
-from dale_demo.samplers import LANGEVIN, SAMPLERS, SamplerName
+from dale_demo.samplers import LANGEVIN, SAMPLER_LABELS, SAMPLERS, SamplerName
 from dale_demo.sampling import (
     PRESETS,
     UNCONDITIONAL,
@@ -22,15 +22,17 @@ from dale_demo.sampling import (
     cycle_labels,
     paper_annealed,
 )
-from dale_demo.ui.sample import stored_run as opening
+from dale_demo.ui.sample import stored_run
 from dale_demo.ui.shared.network_field import network_field
 from dale_demo.ui.shared.networks import network_config
 from dale_demo.ui.shared.widgets import choice, seed, time_grid
 
 DEFAULT = PRESETS["wide"]
 NO_CLASS = "no class"
+# The options themselves stay plain names: Streamlit writes what an option shows into the address.
+ABOUT_SAMPLERS = f"How one step is computed: {'; '.join(SAMPLER_LABELS.values())}."
 STEPS = (*range(1, 11), 12, 15, 20, 25, 30, 40, 50, 60, 80, 100, 150, 200, 300, 500, 1000)
-PICTURES = (1, 2, 4, 6, 9, 10, 12, 16, 20, 25, 30, 36, 49, 64)
+IMAGES = (1, 2, 4, 6, 9, 10, 12, 16, 20, 25, 30, 36, 49, 64)
 PRESET_FIELDS = (
     "sampler",
     "noise_level",
@@ -47,8 +49,8 @@ PRESET_FIELDS = (
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What a visitor asks for.
+class SampleRequest:
+    """What a visitor asks for on this page.
 
     Args:
         network: Name of the network.
@@ -63,7 +65,7 @@ class Choice:
     settings: SamplingSettings
 
 
-def controls() -> Choice:
+def controls() -> SampleRequest:
     """Draw the widgets and read them.
 
     Raises:
@@ -71,16 +73,16 @@ def controls() -> Choice:
     """
     network = network_field(
         key="network",
-        help="The trained network that guesses the clean picture; type OWNER/NAME for any that is "
+        help="The trained network that estimates the clean images; type OWNER/NAME for any that is "
         "on the Hugging Face Hub.",
     )
     config = network_config(network.folder)
     preset = st.container()
-    values = _walk() | _pictures(config) | _advanced()
+    values = _sampler() | _images(config) | _advanced()
     settings = SamplingSettings(**values)
     with preset:
         _preset(presets(config.dataset), settings)
-    return Choice(network.name, network.folder, config, settings)
+    return SampleRequest(network.name, network.folder, config, settings)
 
 
 def presets(dataset: str) -> dict[str, SamplingSettings]:
@@ -93,13 +95,13 @@ def presets(dataset: str) -> dict[str, SamplingSettings]:
 
 
 def matching(choices: dict[str, SamplingSettings], settings: SamplingSettings) -> str | None:
-    """Name the preset that `settings` are, whatever the pictures and the seed."""
+    """Name the preset that `settings` equal, whatever the labels and the seed."""
     wanted = fields_of(settings)
     return next((name for name, preset in choices.items() if fields_of(preset) == wanted), None)
 
 
 def fields_of(settings: SamplingSettings) -> dict[str, Any]:
-    """What a preset fixes: all but the pictures and the seed."""
+    """What a preset fixes: all but the labels and the seed."""
     return {name: getattr(settings, name) for name in PRESET_FIELDS}
 
 
@@ -112,7 +114,7 @@ def _preset(choices: dict[str, SamplingSettings], settings: SamplingSettings) ->
         on_change=_apply,
         args=(choices,),
         width="stretch",
-        help="**wide** starts from noise so strong that nothing of a picture is left; **paper** "
+        help="**wide** starts from noise so strong that nothing of an image is left; **paper** "
         "and **annealed** are the paper’s own settings.",
     )
 
@@ -123,7 +125,7 @@ def _apply(choices: dict[str, SamplingSettings]) -> None:
         st.session_state.update(fields_of(choices[name]))
 
 
-def _walk() -> dict[str, Any]:
+def _sampler() -> dict[str, Any]:
     names: list[SamplerName] = list(SAMPLERS)
     return {
         "sampler": choice(
@@ -131,7 +133,7 @@ def _walk() -> dict[str, Any]:
             names,
             DEFAULT.sampler,
             key="sampler",
-            help="How one step is taken; the last panel of the page shows its source.",
+            help=ABOUT_SAMPLERS,
         ),
         "noise_level": st.slider(
             "Noise level s(T)",
@@ -151,23 +153,23 @@ def _walk() -> dict[str, Any]:
             DEFAULT.steps,
             key="steps",
             bind="query-params",
-            help="Multiplications from noise to picture: more are slower and closer to the "
-            "exact walk.",
+            help="Multiplications from noise to image: more are slower and closer to the exact "
+            "reverse process.",
         ),
     }
 
 
-def _pictures(config: CheckpointConfig) -> dict[str, Any]:
+def _images(config: CheckpointConfig) -> dict[str, Any]:
     names = (*config.class_names, NO_CLASS)
     chosen = st.pills(
         "Classes",
         names,
         selection_mode="multi",
-        format_func=plain,  # names come from strangers
+        format_func=plain,  # anybody’s network may bring Markdown in its class names
         key="classes",
         bind="query-params",
-        help="What to draw, in turn: all classes where none is chosen; with **no class** "
-        "the network decides by itself.",
+        help="Classes to sample, in turn: all of them where none is chosen; **no class** samples "
+        "without a label.",
     )
     guidance = st.slider(
         "Guidance",
@@ -179,23 +181,23 @@ def _pictures(config: CheckpointConfig) -> dict[str, Any]:
         bind="query-params",
         format="%.2f",
         disabled=chosen == [NO_CLASS],
-        help="How strongly a class pulls: 1 is the network as trained, more is clearer and less "
-        "varied, at two network calls for each one.",
+        help="Classifier-free guidance: 1 is the network as trained, more makes images clearer and "
+        "less varied, at two network evaluations for each score.",
     )
     count = st.select_slider(
-        "Pictures",
-        PICTURES,
-        opening.PICTURES,
+        "Images",
+        IMAGES,
+        stored_run.IMAGES,
         key="pictures",
         bind="query-params",
         help="How many are sampled side by side.",
     )
-    drawn = seed(
-        DEFAULT.seed, key="seed", help="The same seed and settings give the same pictures."
+    chosen_seed = seed(
+        DEFAULT.seed, key="seed", help="The same seed and settings give the same images."
     )
     classes = [names.index(name) if name != NO_CLASS else UNCONDITIONAL for name in chosen]
     labels = cycle_labels(classes or range(len(config.class_names)), count)
-    return {"labels": labels, "guidance": guidance, "seed": drawn}
+    return {"labels": labels, "guidance": guidance, "seed": chosen_seed}
 
 
 def _advanced() -> dict[str, Any]:
@@ -214,8 +216,8 @@ def _forward_process() -> dict[str, Any]:
             key="mu",
             bind="query-params",
             placeholder="σ²/2",
-            help="Drift of the forward process; left empty it is σ²/2, which keeps the median "
-            "still.",
+            help="Drift of the forward process; if empty it is σ²/2, which keeps the median "
+            "constant.",
         ),
         "grid": time_grid(DEFAULT.grid, key="grid"),
         "start": choice(
@@ -224,7 +226,7 @@ def _forward_process() -> dict[str, Any]:
             DEFAULT.start,
             key="start",
             help="**exact** has the noised data’s mean and spread at each pixel, **fitted** is "
-            "the paper’s for s(T) = 0.8, **class-averaged** noises the mean picture of a class.",
+            "the paper’s for s(T) = 0.8, **class-averaged** noises the mean image of a class.",
         ),
     }
 
@@ -243,7 +245,7 @@ def _langevin() -> dict[str, Any]:
             key="annealing",
             bind="query-params",
             disabled=idle,
-            help="Factor per step on the added noise: 1 keeps it, less lets it fade.",
+            help="Factor per step on the added noise: 1 keeps it, less makes it fade.",
         ),
         "repeats": st.number_input(
             "Repeats",
@@ -253,7 +255,7 @@ def _langevin() -> dict[str, Any]:
             key="repeats",
             bind="query-params",
             disabled=idle,
-            help="Updates at each time, each with its own network call.",
+            help="Updates at each time, each with its own network evaluation.",
         ),
         "step_size": st.number_input(
             "Step size δ",

@@ -1,4 +1,4 @@
-"""Scripts and styles of the components, and the binary messages that carry their data."""
+"""Read the scripts and styles of the components, and encode the binary data sent to them."""
 
 import json
 import struct
@@ -10,7 +10,10 @@ UI = Path(__file__).resolve().parents[1]
 
 
 def asset(*paths: str) -> str:
-    """Join text files, given by their paths below `dale_demo/ui`, in this order."""
+    """Join text files in this order, given by their paths below `dale_demo/ui`.
+
+    A component takes one script only, so what players share comes first in each of theirs.
+    """
     return "\n".join((UI / path).read_text(encoding="utf-8") for path in paths)
 
 

@@ -1,4 +1,4 @@
-"""The equation of each sampler beside the code that computes it, on every page that runs one."""
+"""Each sampler's equation and source code, in a panel for the pages that run one."""
 
 import inspect
 
@@ -27,7 +27,7 @@ EQUATIONS: dict[str, str] = {
 
 @st.fragment
 def source(name: str, sampler: Sampler, key: str) -> None:
-    """The sampler's equation and code in a panel; drawn only when opened.
+    """Draw a panel with the sampler's equation and code, which are rendered only when it is open.
 
     Args:
         name: A key of `EQUATIONS`.

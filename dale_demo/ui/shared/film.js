@@ -1,4 +1,4 @@
-// What every player has: frames to play, step and scrub, axes, paths, and elements. It is put in
+// What the players share: frames to play, step and scrub, axes, paths, and elements. It is put in
 // front of the script of each player, which extends `Film`.
 
 const players = new WeakMap();
@@ -20,8 +20,8 @@ function openBlob(data) {
   return { header, rest: bytes.subarray(4 + length) };
 }
 
-// A run of frames, shown by `draw()` of whoever extends it; `drawPlots()` is called when the page
-// changes its width.
+// A sequence of frames, with its controls. A subclass draws the present frame in `draw()`, and in
+// `drawPlots()` what must be drawn again when the page changes its width.
 class Film {
   constructor(root, last, rate = FRAMES_PER_SECOND) {
     this.root = root;
@@ -75,6 +75,7 @@ class Film {
   }
 
   key(event) {
+    // The target itself is hidden by the shadow root; keys on buttons and the menu stay theirs.
     const target = event.composedPath()[0];
     const own = target === this.root || target === this.scrubber;
     if (!own || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -99,7 +100,7 @@ class Film {
     this.jump(Math.min(this.last, Math.max(0, this.frame + by)));
   }
 
-  // Show the end, then play once from the start, unless motion is not wanted.
+  // Show the end, then play once from the start, unless the visitor prefers reduced motion.
   open() {
     this.show(this.last);
     if (this.still || this.last === 0) this.pause();
@@ -111,6 +112,7 @@ class Film {
     let due = performance.now();
     const tick = (now) => {
       const period = 1000 / (this.rate * this.speed);
+      // One frame at most in each animation frame; the remainder keeps the mean rate right.
       if (now - due >= period) {
         due = now - ((now - due) % period);
         this.show(this.frame + 1);
@@ -150,7 +152,7 @@ class Film {
 const MARGIN = { left: 8, right: 8, top: 10, bottom: 26 };
 const CURVE_POINTS = 160;
 
-// What a bar that leaves the plot stands for, beside its cut end.
+// The share of pixels in a bar that is cut off at the top, written beside its end.
 function cutOff(x, box, share) {
   const beside = x < box.right - 60 ? { x: x + 6 } : { x: x - 30, "text-anchor": "end" };
   return svg("text", { ...beside, y: box.top + 10 }, `↑ ${Math.round(100 * share)} %`);
@@ -201,7 +203,7 @@ function drawPaths(plot, { paths, signs, crossed, range, zero, marks, colours, l
   plot.replaceChildren(...parts);
 }
 
-// Least and greatest of ln|x|, with some room.
+// Smallest and largest of ln|x|, with a margin.
 function rangeOf(values, slack = 0.06) {
   const low = Math.min(...values), high = Math.max(...values);
   const room = Math.max(0.3, (high - low) * slack);
@@ -222,7 +224,7 @@ function onePath(path, signs, px, py, k, zero, [above, below], { width, dot }) {
   ];
 }
 
-// A path's parts above and below x = 0, and where it passes from one to the other.
+// A path's parts above and below x = 0, and the points where it crosses.
 function trace(points, signs, zero) {
   const lines = ["", ""], dots = [];
   points.forEach(([x, y], i) => {
@@ -252,7 +254,7 @@ function verticalTicks(low, high, box, py, crossed, zero) {
   ];
 }
 
-// Some frames from 0 to `last`, as many as labels fit into `width`.
+// Frames from 0 to `last`, as many as have room for a label in `width` pixels.
 function spreadOver(last, width) {
   const count = Math.max(2, Math.min(5, Math.floor(width / 80)));
   return [...new Set(Array.from({ length: count + 1 }, (_, i) => Math.round((i * last) / count)))];

@@ -1,62 +1,57 @@
-"""What a page shows while it imports PyTorch, seconds once in a process: its title and a picture.
+"""What a page shows while it imports PyTorch, seconds once in a process: its title and an image.
 
-Pages that can open without PyTorch have no curtain. `python -m dale_demo.ui.curtain` draws the
-stored pictures anew; do so when those of the page Noise and restore, or the playground, change.
+Pages that open without PyTorch have no splash.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import streamlit as st
 
-if TYPE_CHECKING:
-    pass
-
-UI = Path(__file__).resolve().parents[1]
+from dale_demo.ui.shared.assets import UI
 
 
 @dataclass(frozen=True)
-class Curtain:
-    """What hangs before a page.
+class Splash:
+    """What stands in for a page.
 
     Args:
         title: Of the page.
-        picture: Name of a file beside this one, a film or HTML.
+        file: Below `dale_demo/ui`: an animation, or HTML.
     """
 
     title: str
-    picture: str
+    file: str
 
 
-CURTAINS = {
-    "sample": Curtain("Dale meets Langevin, live", "sample/stored/mnist.webp"),
-    "restore": Curtain("Noise and restore", "restore/stored/splash.html"),
-    "playground": Curtain("Playground", "playground/stored/splash.html"),
+SPLASHES = {
+    "sample": Splash("Dale meets Langevin, live", "sample/stored/mnist.webp"),
+    "restore": Splash("Noise and restore", "restore/stored/splash.html"),
+    "playground": Splash("Playground", "playground/stored/splash.html"),
 }
-_lifted: set[str] = set()
+_imported: set[str] = set()
 """Pages that this process has imported."""
 
 
 @contextmanager
-def curtain(name: str) -> Iterator[None]:
-    """Show the curtain of a page, if it has one, while the block imports it for the first time."""
-    if name in _lifted or name not in CURTAINS:
+def splash(name: str) -> Iterator[None]:
+    """Show the splash of a page, if it has one, while the block imports it for the first time."""
+    if name in _imported or name not in SPLASHES:
         yield
         return
     slot = st.empty()
     with slot.container():
-        _draw(CURTAINS[name])
+        _draw(SPLASHES[name])
     yield
-    _lifted.add(name)
+    # Only now: a visitor who comes during the import waits for it too, and needs the splash.
+    _imported.add(name)
     slot.empty()
 
 
-def _draw(curtain: Curtain) -> None:
-    st.title(curtain.title)
-    file = UI / curtain.picture
+def _draw(splash: Splash) -> None:
+    st.title(splash.title)
+    file = UI / splash.file
     if file.suffix == ".html":
         st.markdown(file.read_text(encoding="utf-8"), unsafe_allow_html=True)  # st.html drops SVG
     else:

@@ -1,4 +1,4 @@
-"""What a page will need, imported while the visitor looks around."""
+"""Import what a page will need in the background, while the visitor reads."""
 
 import sys
 import threading
@@ -6,6 +6,6 @@ from importlib import import_module
 
 
 def warm_up(module: str) -> None:
-    """Import `module` in a thread of its own, seconds once in a process where it needs PyTorch."""
+    """Import `module` in a thread of its own, which takes seconds where it needs PyTorch."""
     if module not in sys.modules:
         threading.Thread(target=import_module, args=(module,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Widgets that stand on several pages; the key of each is its name in the address."""
+"""Widgets that several pages use; the key of each is its name in the address."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, get_args
@@ -14,7 +14,7 @@ Option = TypeVar("Option")
 def choice(
     label: str, options: Sequence[Option], default: Option, *, key: str, help: str, **more: Any
 ) -> Option:
-    """A selectbox that stands at `default`; `more` goes to it as it is."""
+    """Draw a selectbox whose first value is `default`; `more` is passed on to `st.selectbox`."""
     options = list(options)
     return st.selectbox(
         label,
@@ -28,12 +28,12 @@ def choice(
 
 
 def seed(default: int, *, key: str, help: str) -> int:
-    """A number for a generator."""
+    """Draw a field for the seed of a random generator."""
     return st.number_input("Seed", 0, 2**31 - 1, default, key=key, bind="query-params", help=help)
 
 
 def time_grid(default: "GridName", *, key: str) -> "GridName":
-    """Where the steps lie between noise and data."""
+    """Draw a selectbox for the spacing of the steps between noise and data."""
     from dale_demo.process import GridName  # imports PyTorch, which not every page needs
 
     return choice(
@@ -41,6 +41,6 @@ def time_grid(default: "GridName", *, key: str) -> "GridName":
         get_args(GridName),
         default,
         key=key,
-        help="Where the steps lie: **karras** spends them where the noise is small, "
+        help="Spacing of the steps: **karras** has most of them where the noise is small, "
         "**uniform** (the paper’s) spaces them evenly in time.",
     )

@@ -1,8 +1,7 @@
-"""The page Noise and restore in a real browser: it opens with pictures, paints, and restores."""
+"""The page Noise and restore in a real browser: it opens with images, paints, and restores."""
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +12,8 @@ from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
-HERE = Path(__file__).parent
-PATIENCE = 120_000
-expect.set_options(timeout=PATIENCE)
+TIMEOUT_MS = 120_000
+expect.set_options(timeout=TIMEOUT_MS)
 QUICK = "walk=2&draws=2"
 PIXELS = """canvas => {
     const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -28,14 +26,14 @@ BRIGHTNESS = """canvas => {
 
 
 @pytest.fixture(scope="session")
-def address(streamlit_server) -> str:
-    """Address of the page alone."""
-    return streamlit_server(HERE / "app.py")
+def address(app_address) -> str:
+    """Address of the page in the app."""
+    return f"{app_address}/restore"
 
 
 def visit(page: Page, address: str) -> Page:
-    page.goto(address, timeout=PATIENCE)
-    expect(page.get_by_role("heading", name="Honest limits")).to_be_visible()
+    page.goto(address, timeout=TIMEOUT_MS)
+    expect(page.get_by_role("heading", name="Limits", exact=True)).to_be_visible()
     wait_idle(page)
     return page
 
@@ -50,16 +48,16 @@ def stroke(page: Page, canvas: Locator) -> None:
     page.mouse.up()
 
 
-def test_opens_with_a_picture_and_its_restorations(address, page):
+def test_opens_with_an_image_and_its_restorations(address, page):
     visit(page, address)
-    expect(page.get_by_alt_text("one of several answers")).to_have_count(8 + 6)
-    for name in ("picture", "noised", "one Tweedie step", "where it is unsure"):
+    expect(page.get_by_alt_text("one of several samples")).to_have_count(8 + 6)
+    for name in ("original", "noised", "one Tweedie step", "uncertainty"):
         expect(page.get_by_alt_text(name, exact=True)).to_have_count(1)
     expect(page.locator("svg.plot")).to_have_count(2)
 
 
 def test_a_drawing_is_restored(address, page):
-    visit(page, f"{address}/?picture=my+drawing&{QUICK}")
+    visit(page, f"{address}?picture=my+drawing&{QUICK}")
     expect(page.get_by_alt_text("noised")).to_have_count(0)
     canvas = page.get_by_test_id("canvas").first
     assert canvas.evaluate(BRIGHTNESS) == 0
@@ -73,7 +71,7 @@ def test_a_drawing_is_restored(address, page):
 
 
 def test_keys_paint_too(address, page):
-    visit(page, f"{address}/?picture=my+drawing&{QUICK}")
+    visit(page, f"{address}?picture=my+drawing&{QUICK}")
     canvas = page.get_by_test_id("canvas")
     canvas.focus()
     for key in ("ArrowLeft", "ArrowUp", " "):
@@ -82,7 +80,7 @@ def test_keys_paint_too(address, page):
 
 
 def test_an_upload_shows_how_it_is_fitted_and_a_broken_one_says_so(address, page):
-    visit(page, f"{address}/?picture=my+upload&{QUICK}")
+    visit(page, f"{address}?picture=my+upload&{QUICK}")
     ink = np.full((60, 50), 255, np.uint8)
     ink[10:50, 20:28] = 0
     buffer = io.BytesIO()
@@ -93,26 +91,17 @@ def test_an_upload_shows_how_it_is_fitted_and_a_broken_one_says_so(address, page
     expect(page.get_by_text("the background is bright, so inverted")).to_be_visible()
     expect(page.get_by_alt_text("noised", exact=True)).to_be_visible()
     chooser.set_input_files({"name": "b.png", "mimeType": "image/png", "buffer": b"text"})
-    expect(page.get_by_text("not a PNG, JPEG or WebP picture")).to_be_visible()
+    expect(page.get_by_text("not a PNG, JPEG or WebP image")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 
 def test_a_painted_hole_is_filled(address, page):
-    visit(page, f"{address}/?hole=middle&answers=2")
+    visit(page, f"{address}?hole=middle&answers=2")
     stroke(page, page.get_by_test_id("canvas"))
     expect(page.get_by_text("to see this hole filled")).to_be_visible()
     wait_idle(page)
     page.get_by_test_id("stMain").get_by_role("button", name="Fill", exact=True).click()
     expect(page.get_by_text("to see this hole filled")).to_have_count(0)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_fits_a_phone(address, page, scheme):
-    page.emulate_media(color_scheme=scheme)
-    page.set_viewport_size({"width": 400, "height": 850})
-    visit(page, address)
-    main = page.get_by_test_id("stMain")
-    assert main.evaluate("element => element.scrollWidth <= element.clientWidth")
 
 
 class Fingers:
@@ -154,7 +143,7 @@ def phone(browser: Browser) -> Iterator[Page]:
 
 
 def test_a_finger_draws_and_does_not_scroll(address, phone):
-    visit(phone, f"{address}/?picture=my+drawing&{QUICK}")
+    visit(phone, f"{address}?picture=my+drawing&{QUICK}")
     canvas = phone.get_by_test_id("canvas").first
     assert Fingers(canvas).swipe_up() == 0
     expect(phone.get_by_alt_text("noised", exact=True)).to_be_visible()
@@ -168,13 +157,13 @@ def test_a_finger_draws_and_does_not_scroll(address, phone):
 
 
 def test_a_finger_paints_a_mask(address, phone):
-    visit(phone, f"{address}/?hole=middle&answers=2")
+    visit(phone, f"{address}?hole=middle&answers=2")
     assert Fingers(phone.get_by_test_id("canvas")).swipe_up() == 0
     expect(phone.get_by_text("to see this hole filled")).to_be_visible()
 
 
 def test_a_second_finger_draws_no_line_between_the_two(address, phone):
-    visit(phone, f"{address}/?picture=my+drawing&{QUICK}")
+    visit(phone, f"{address}?picture=my+drawing&{QUICK}")
     canvas = phone.get_by_test_id("canvas").first
     fingers = Fingers(canvas)
     fingers.send("touchStart", (0.2, 0.2))

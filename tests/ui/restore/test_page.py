@@ -1,6 +1,7 @@
-"""The page Noise and restore without a browser: what opens, what changes it, what mistakes do."""
+"""The page Noise and restore without a browser: how it opens, its widgets, mistakes."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 from dale_demo import restoration
 from dale_demo.ui.restore import page as restore
 from dale_demo.ui.restore import pixel_canvas as canvas
-from dale_demo.ui.restore import stored_run as restore_opening
+from dale_demo.ui.restore import stored_run, story
 from dale_demo.ui.restore.settings import DRAWN, UPLOADED
-from dale_demo.ui.restore.story import verdict
+from dale_demo.ui.shared import networks
 
 PAGE = Path(__file__).with_name("app.py")
 QUICK = {"walk": "2", "draws": "2"}
@@ -37,7 +38,7 @@ def said(app: AppTest) -> str:
 
 
 def test_opens_with_the_stored_results_and_asks_no_network(app, monkeypatch):
-    monkeypatch.setattr(restore, "network", lambda _: pytest.fail("asked on load"))
+    monkeypatch.setattr(networks, "network", lambda _: pytest.fail("asked on load"))
     opened(app)
     assert not app.warning
     assert "Press **Fill**" not in said(app)
@@ -78,7 +79,7 @@ def test_the_page_calls_multiplicative_noise_harmless_to_signs_only(app):
     ],
 )
 def test_a_bad_address_falls_back_to_the_default(app, monkeypatch, name, bad):
-    monkeypatch.setattr(restore, "network", lambda _: pytest.fail("not the default"))
+    monkeypatch.setattr(networks, "network", lambda _: pytest.fail("not the default"))
     opened(app, **{name: bad})
     assert not app.warning
 
@@ -94,14 +95,14 @@ def test_every_widget_has_one_sentence_of_help(app):
 
 
 @pytest.mark.parametrize("own", [DRAWN, UPLOADED])
-def test_without_a_picture_of_ones_own_there_is_nothing_to_show_yet(app, own):
+def test_before_an_image_is_drawn_or_uploaded_nothing_is_restored(app, own):
     opened(app, picture=own)
     assert not app.warning
-    assert "Signal to noise" not in said(app)
+    assert "Signal-to-noise" not in said(app)
 
 
 def test_fill_gives_as_many_answers_as_asked(app, monkeypatch):
-    monkeypatch.setattr(restore_opening, "FILL_STEPS", 2)
+    monkeypatch.setattr(stored_run, "FILL_STEPS", 2)
     opened(app, hole="middle", answers="2")
     assert "Press **Fill**" in said(app)
     app.button(key="fill").click().run()
@@ -112,22 +113,30 @@ def test_fill_gives_as_many_answers_as_asked(app, monkeypatch):
     np.testing.assert_allclose(answers[0, 0][~hole], shown[~hole] / 255, atol=1e-6)
 
 
-def test_the_stored_results_are_those_of_the_bundled_network():
-    """Made anew they are the same: `python -m dale_demo.ui.restore_opening` if it changed."""
-    stored, answers = restore_opening.stored()
-    made, filled = restore_opening.make()
+def test_the_stored_results_are_those_of_the_bundled_network(monkeypatch):
+    """Made anew they are the same; if not: `python -m dale_demo.ui.build restore --force`.
+
+    Only the first samples are made, which do not depend on how many follow.
+    """
+    stored, answers = stored_run.load_stored_run()
+    assert stored.draws.shape[1] == stored_run.DEFAULT.draws
+    assert len(answers) == stored_run.ANSWERS
+    monkeypatch.setattr(stored_run, "DEFAULT", replace(stored_run.DEFAULT, draws=2))
+    monkeypatch.setattr(stored_run, "ANSWERS", 2)
+    made, filled = stored_run.make_run()
     np.testing.assert_allclose(stored.noised, made.noised, rtol=1e-4)
-    for name in ("tweedie", "flow", "draws"):
+    for name in ("tweedie", "flow"):
         assert np.abs(getattr(stored, name) - getattr(made, name)).mean() < 0.01, name
-    assert np.abs(answers - filled).mean() < 0.01
+    assert np.abs(stored.draws[:, :2] - made.draws).mean() < 0.01
+    assert np.abs(answers[:2] - filled).mean() < 0.01
 
 
 def test_a_classical_filter_that_wins_is_named():
-    means = {way: np.array([10.0, 0.5]) for way in restore.story.WAYS}
+    means = {way: np.array([10.0, 0.5]) for way in story.METHODS}
     means["Lee"] = np.array([12.0, 0.5])
-    assert verdict(means).startswith("**Here a classical filter wins**: Lee’s filter, 2.0 dB")
+    assert story.verdict(means).startswith("**Here a classical filter wins**: Lee’s filter, 2.0 dB")
     means["one draw"] = np.array([13.0, 0.5])
-    assert "one draw" in verdict(means)
+    assert "one draw" in story.verdict(means)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +144,7 @@ def test_a_classical_filter_that_wins_is_named():
     [None, 3, {}, {"id": "a"}, {"id": "b", "ink": "00" * 4}, {"id": "a", "ink": "zz" * 4},
      {"id": "a", "ink": "00" * 5}, {"id": "a", "ink": 7}],
 )  # fmt: skip
-def test_what_no_canvas_sends_changes_nothing(painted):
+def test_a_message_that_is_not_of_this_canvas_changes_nothing(painted):
     start = np.full((2, 2), 9, np.uint8)
     assert (canvas.parse(painted, "a", start) == start).all()
     good = canvas.parse({"id": "a", "ink": "00ff0102"}, "a", start)
@@ -143,4 +152,4 @@ def test_what_no_canvas_sends_changes_nothing(painted):
 
 
 def test_defaults_are_those_that_are_stored():
-    assert restoration.RestorationSettings() == restore_opening.DEFAULT
+    assert restoration.RestorationSettings() == stored_run.DEFAULT

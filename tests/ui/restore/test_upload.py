@@ -1,4 +1,4 @@
-"""Pictures of every kind come into the frame; whatever is not a picture gets one sentence."""
+"""Images of every format are fitted into the frame; anything else gets one sentence."""
 
 import io
 import struct
@@ -17,9 +17,9 @@ ROTATED = 6
 """EXIF orientation: to be turned by 90° clockwise before it is shown."""
 
 
-def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **options)
+    image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
@@ -44,8 +44,8 @@ def rgba(colour: int, alpha_ground: int) -> Image.Image:
 
 
 def transparent_palette() -> bytes:
-    picture = letter().convert("P")
-    return encoded(picture, transparency=picture.getpixel((0, 0)))
+    image = letter().convert("P")
+    return encoded(image, transparency=image.getpixel((0, 0)))
 
 
 def rotated(kind: str) -> bytes:
@@ -80,7 +80,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_picture_comes_into_the_frame(kind):
+def test_every_format_is_fitted_into_the_frame(kind):
     fitted = fit(KINDS[kind])
     assert fitted.frame.shape == (28, 28)
     assert same(fitted.frame)
@@ -110,7 +110,7 @@ def test_the_frame_is_that_of_mnist():
     assert np.ptp(np.flatnonzero((whole > 0).any(1))) + 1 == 28
 
 
-def test_a_picture_darker_and_brighter_than_its_border_is_kept():
+def test_content_darker_than_its_border_is_kept():
     ground = np.full((40, 40), 100, np.uint8)
     ground[10:30, 10:30] = 20
     fitted = fit(encoded(Image.fromarray(ground)))
@@ -118,7 +118,7 @@ def test_a_picture_darker_and_brighter_than_its_border_is_kept():
 
 
 @pytest.mark.parametrize("shape", [(1, 400), (400, 1), (3, 2)])
-def test_thin_pictures_fit(shape):
+def test_thin_images_fit(shape):
     pixels = np.zeros(shape, np.uint8)
     pixels[shape[0] // 2, shape[1] // 2 :] = 255
     assert fit(encoded(Image.fromarray(pixels))).frame.max() == 1
@@ -137,7 +137,7 @@ def claims(width: int, height: int) -> bytes:
 
 
 BAD = {
-    "text renamed": (b"This is no picture.\n" * 50, "not a PNG, JPEG or WebP"),
+    "text renamed": (b"This is no image.\n" * 50, "not a PNG, JPEG or WebP"),
     "empty": (b"", "not a PNG, JPEG or WebP"),
     "GIF": (encoded(letter(), "GIF"), "not a PNG, JPEG or WebP"),
     "SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a PNG, JPEG or WebP"),

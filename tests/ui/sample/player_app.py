@@ -1,4 +1,4 @@
-"""A page with nothing but a player, whose pictures and signs are known, and a button."""
+"""A page with nothing but a player, whose images and signs are known, and a button."""
 
 import numpy as np
 import streamlit as st
@@ -6,12 +6,12 @@ import streamlit as st
 from dale_demo.trajectory import Trajectory
 from dale_demo.ui.sample.player import player
 
-FRAMES, PICTURES, SIDE = 11, 4, 8
+FRAMES, IMAGES, SIDE = 11, 4, 8
 
 brightness = np.linspace(10, 240, FRAMES).astype(np.uint8)[:, None, None, None, None]
-pictures = np.broadcast_to(brightness, (FRAMES, PICTURES, SIDE, SIDE, 1))
+images = np.broadcast_to(brightness, (FRAMES, IMAGES, SIDE, SIDE, 1))
 levels = np.linspace(4.0, 0.0, FRAMES)
-law = np.stack([np.full(FRAMES, 0.1), levels + 0.2], 1)
+moments = np.stack([np.full(FRAMES, 0.1), levels + 0.2], 1)
 signs = np.ones((FRAMES, 2), np.int8)
 signs[6:, 1] = -1
 counts = np.tile(np.bincount(np.arange(256) // 4, minlength=64), (FRAMES, 1))
@@ -20,15 +20,17 @@ player(
     Trajectory(
         times=levels**2,
         noise_levels=levels,
-        calls=np.arange(FRAMES),
+        score_evaluations=np.arange(FRAMES),
         crossings=(np.arange(FRAMES) > 5).astype(np.int64),
-        states=pictures,
-        estimates=255 - pictures,
-        theory=law,
-        fitted=law,
-        log_range=np.stack([law[:, 0] - 4 * law[:, 1], law[:, 0] + 4 * law[:, 1]], 1),
+        states=images,
+        estimates=255 - images,
+        theory=moments,
+        fitted=moments,
+        log_range=np.stack(
+            [moments[:, 0] - 4 * moments[:, 1], moments[:, 0] + 4 * moments[:, 1]], 1
+        ),
         log_counts=counts,
-        linear_range=np.stack([np.zeros(FRAMES), np.exp(2 * law[:, 1])], 1),
+        linear_range=np.stack([np.zeros(FRAMES), np.exp(2 * moments[:, 1])], 1),
         linear_counts=counts,
         paths=np.linspace([3.0, -3.0], [0.1, 0.2], FRAMES),
         signs=signs,

@@ -1,9 +1,10 @@
-"""The app without a browser: what opens, what the widgets do, what a run leaves behind."""
+"""The page Sample without a browser: how it opens, its widgets, its runs."""
 
 import threading
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -11,13 +12,14 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dale_demo import trajectory
 from dale_demo.checkpoint import folder as checkpoint
+from dale_demo.datasets import BUNDLED_NETWORKS, DEFAULT_NETWORK
 from dale_demo.evaluation.trade_off import Point, TradeOff
-from dale_demo.sampling import PRESETS
-from dale_demo.ui.sample import live, settings, trade_off
+from dale_demo.sampling import PRESETS, run
+from dale_demo.ui.sample import live, settings, stored_run, trade_off
 from dale_demo.ui.sample import page as sample
-from dale_demo.ui.sample import stored_run as opening
-from dale_demo.ui.shared import networks as resources
+from dale_demo.ui.shared import queue
 from tests.tiny_network import save_tiny
 
 APP = Path(__file__).resolve().parents[3] / "app.py"
@@ -38,8 +40,8 @@ def app(networks):
     return AppTest.from_file(str(APP), default_timeout=60)
 
 
-def result_of(app: AppTest) -> live.Result | None:
-    return app.session_state["kept"].result
+def result_of(app: AppTest) -> live.RunResult | None:
+    return app.session_state["latest_run"].result
 
 
 def press(app: AppTest, **query: str) -> AppTest:
@@ -177,7 +179,7 @@ def test_a_run_leaves_a_trajectory(app):
     assert any("Sampled in" in c.value and "seed 5" in c.value for c in app.caption)
 
 
-def test_the_same_seed_gives_the_same_pictures_and_another_does_not(app):
+def test_the_same_seed_gives_the_same_images_and_another_does_not(app):
     first = result_of(press(app)).trajectory.states
     again = result_of(press(app)).trajectory.states
     assert (first == again).all()
@@ -189,7 +191,7 @@ def test_the_same_seed_gives_the_same_pictures_and_another_does_not(app):
 
 def test_guided_evaluations_count_twice(app):
     press(app, classes="a", guidance="2")
-    assert any("6 network calls" in c.value for c in app.caption)
+    assert any("6 network evaluations" in c.value for c in app.caption)
 
 
 def test_what_does_not_go_together_is_one_plain_sentence(app):
@@ -211,10 +213,11 @@ class Slate:
     """In place of Streamlit's placeholder: remembers what was written on it."""
 
     def __init__(self):
-        self.texts = []
+        self.texts, self.images = [], []
 
     def image(self, data, **_):
         assert data.startswith("data:image/jpeg;base64,/9j/"), "a JPEG"
+        self.images.append(data)
 
     def progress(self, _, text):
         self.texts.append(text)
@@ -240,20 +243,20 @@ TINY = replace(PRESETS["wide"], steps=6, labels=(0, 1))
 
 def test_a_run_broken_off_keeps_what_is_there(slate, tiny, monkeypatch):
     """A click or a closed tab raises at a `st` call: here, at the third."""
-    kept = live.Kept()
+    latest = live.LatestRun()
     monkeypatch.setattr(slate, "progress", Mock(side_effect=[None, None, KeyboardInterrupt]))
     monkeypatch.setattr(live, "DRAW_SECONDS", 0)
     with pytest.raises(KeyboardInterrupt):
-        live.sample("tiny", tiny, TINY, kept)
-    assert kept.result.stopped
-    assert kept.result.steps == 2
-    assert len(kept.result.trajectory) == 3
-    assert len(resources.LINE) == 0
+        live.sample("tiny", tiny, TINY, latest)
+    assert latest.result.stopped
+    assert latest.result.steps == 2
+    assert len(latest.result.trajectory) == 3
+    assert len(queue.QUEUE) == 0
 
 
 def test_the_next_script_waits_for_a_run_that_is_still_unwinding(slate, tiny, monkeypatch):
     """Streamlit starts it in another thread before the run's `finally` has been reached."""
-    kept, stopped = live.Kept(), threading.Event()
+    latest, stopped = live.LatestRun(), threading.Event()
     finish = live.Recorder.finish
 
     def slowly(recorder):
@@ -263,49 +266,87 @@ def test_the_next_script_waits_for_a_run_that_is_still_unwinding(slate, tiny, mo
 
     def script():
         with suppress(KeyboardInterrupt):
-            live.sample("tiny", tiny, TINY, kept)
+            live.sample("tiny", tiny, TINY, latest)
 
     monkeypatch.setattr(live.Recorder, "finish", slowly)
     monkeypatch.setattr(slate, "progress", Mock(side_effect=KeyboardInterrupt))
     thread = threading.Thread(target=script)
     thread.start()
     stopped.wait()
-    assert kept.result is not None
+    assert latest.result is not None
     thread.join()
 
 
-def test_a_visitor_waits_for_a_place_and_sees_who_is_before(slate, tiny, monkeypatch):
-    kept = live.Kept()
+def test_a_visitor_waits_in_the_queue_and_sees_how_many_are_ahead(slate, tiny, monkeypatch):
+    latest = live.LatestRun()
     with ExitStack() as others:
-        for _ in range(resources.PLACES + 1):
-            others.enter_context(resources.LINE.visit())
+        for _ in range(queue.CONCURRENT_RUNS + 1):
+            others.enter_context(queue.QUEUE.ticket())
         monkeypatch.setattr(live.time, "sleep", lambda _: others.close())
-        live.sample("tiny", tiny, TINY, kept)
-    assert slate.texts[0].startswith("2 people before you")
-    assert slate.texts[-1].startswith("Step 6 of 6 · 6 network calls")
-    assert not kept.result.stopped
+        live.sample("tiny", tiny, TINY, latest)
+    assert slate.texts[0].startswith("2 people are ahead of you")
+    assert slate.texts[-1].startswith("Step 6 of 6 · 6 network evaluations")
+    assert not latest.result.stopped
 
 
 def test_a_waiting_visitor_can_leave(slate, tiny, monkeypatch):
-    kept = live.Kept()
+    latest = live.LatestRun()
     with ExitStack() as others:
-        for _ in range(resources.PLACES):
-            others.enter_context(resources.LINE.visit())
+        for _ in range(queue.CONCURRENT_RUNS):
+            others.enter_context(queue.QUEUE.ticket())
         monkeypatch.setattr(slate, "info", Mock(side_effect=KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            live.sample("tiny", tiny, TINY, kept)
-        assert len(resources.LINE) == resources.PLACES
-    assert kept.result is None
+            live.sample("tiny", tiny, TINY, latest)
+        assert len(queue.QUEUE) == queue.CONCURRENT_RUNS
+    assert latest.result is None
 
 
-@pytest.mark.parametrize("network", opening.DATASETS)
-def test_the_stored_run_is_that_of_the_bundled_network(network):
-    """Made anew it is the same; if the network changed: `python -m dale_demo.ui.opening`."""
-    stored, made = opening.trajectory(network), opening.make(network)
-    assert stored.estimates.shape == made.estimates.shape == (21, opening.PICTURES, 28, 28, 1)
-    np.testing.assert_allclose(stored.fitted, made.fitted, rtol=0.01, atol=0.01)
-    difference = np.abs(stored.images.astype(int) - made.images.astype(int))
-    assert difference.mean() < 2
+def test_a_step_that_is_recorded_and_drawn_is_made_into_images_once(slate, tiny, monkeypatch):
+    """And one that the recorder leaves out, where it is drawn, looks as it would there."""
+    made = []
+    to_images = trajectory.to_images
+
+    def count(step, *more):
+        made.append(step.index)
+        return to_images(step, *more)
+
+    monkeypatch.setattr(trajectory, "to_images", count)
+    monkeypatch.setattr(live, "to_images", count)
+    monkeypatch.setattr(live, "DRAW_SECONDS", 0)
+    live.sample("tiny", tiny, TINY, live.LatestRun())
+    assert made == list(range(7))
+    kept_and_drawn, slate.images = slate.images, []
+    few = partial(trajectory.Recorder, max_frames=2)
+    monkeypatch.setattr(
+        live.Recorder,
+        "of",
+        lambda config, settings: few(settings.process, config.data_distribution, settings.steps),
+    )
+    live.sample("tiny", tiny, TINY, live.LatestRun())
+    assert made == [*range(7), *range(7)]
+    assert slate.images == kept_and_drawn
+
+
+@pytest.mark.parametrize(
+    ("network", "count"),
+    [(name, 4 if name != DEFAULT_NETWORK else stored_run.IMAGES) for name in BUNDLED_NETWORKS],
+)
+def test_the_stored_run_is_that_of_the_bundled_network(network, count):
+    """Made anew it is the same; if not: `python -m dale_demo.ui.build sample --force`.
+
+    Of all but one network only the first images are made, which do not depend on the others.
+    """
+    loaded = checkpoint.load_checkpoint(checkpoint.find_checkpoint(network))
+    chosen = stored_run.default_settings()
+    steps = run(loaded, chosen, indices=range(count))
+    made = trajectory.record(steps, trajectory.Recorder.of(loaded.config, chosen))
+    stored = stored_run.load_stored_run(network)
+    assert stored.estimates.shape == (21, stored_run.IMAGES, 28, 28, 1)
+    for name in ("states", "estimates"):
+        before, now = getattr(stored, name)[:, :count], getattr(made, name)
+        assert np.abs(before.astype(int) - now.astype(int)).mean() < 2, name
+    if count == stored_run.IMAGES:
+        np.testing.assert_allclose(stored.fitted, made.fitted, rtol=0.01, atol=0.01)
     assert stored.images.max() > 200
     assert stored.images.mean() > 10
 
@@ -330,7 +371,7 @@ def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
     assert not app.exception
     assert trade_off.TITLE in [expander.label for expander in app.expander]
     choice = app.selectbox(key="trade-off-curve")
-    assert choice.options == ["mnist, 1,000 pictures", "mnist, 10,000 pictures"]
+    assert choice.options == ["mnist, 1,000 images", "mnist, 10,000 images"]
     words = next(caption.value for caption in app.caption if "two cores" in caption.value)
     assert "by our network 4,400,000." in words
     choice.select(choice.options[1]).run()

@@ -14,18 +14,18 @@ from dale_demo.trajectory import Trajectory
 from dale_demo.ui.sample import player
 
 
-def trajectory(frames: int = 5, pictures: int = 4, side: int = 8, channels: int = 1) -> Trajectory:
-    """Smooth pictures and numbers that tell the frames apart."""
+def trajectory(frames: int = 5, images: int = 4, side: int = 8, channels: int = 1) -> Trajectory:
+    """Smooth images and numbers that tell the frames apart."""
     ramp = np.linspace(0, 200, side * side).reshape(side, side, 1)
     shade = np.arange(frames)[:, None, None, None, None] * 10
-    sheet = np.broadcast_to(ramp + shade, (frames, pictures, side, side, channels))
+    sheet = np.broadcast_to(ramp + shade, (frames, images, side, side, channels))
     levels = np.linspace(8.0, 0.0, frames)
     pair = np.stack([np.zeros(frames), levels + 0.2], 1)
     counts = np.tile(np.arange(64), (frames, 1))
     return Trajectory(
         times=levels**2,
         noise_levels=levels,
-        calls=np.arange(frames),
+        score_evaluations=np.arange(frames),
         crossings=np.zeros(frames, np.int64),
         states=sheet.astype(np.uint8),
         estimates=(255 - sheet).astype(np.uint8),
@@ -69,9 +69,9 @@ def test_every_frame_is_where_the_header_says(monkeypatch, side):
     run = trajectory(frames=23)
     header, sprites = unpack(player.pack(run))
     assert (len(sprites[0]) > 1) == (side == 64)
-    for part, pictures in zip(sprites, (run.states, run.estimates), strict=True):
+    for part, images in zip(sprites, (run.states, run.estimates), strict=True):
         assert all(max(sprite.shape) <= side for sprite in part)
-        for k, frame in enumerate(pictures):
+        for k, frame in enumerate(images):
             difference = frame_of(header, part, k).astype(int) - grid(frame)[..., 0]
             assert np.abs(difference).mean() < 4, "JPEG at quality 92 keeps a ramp"
 
@@ -81,7 +81,7 @@ def test_numbers_of_the_frames_survive():
     header, _ = unpack(player.pack(run, ["a", "お"]))
     assert header["labels"] == ["a", "お"]
     assert header["levels"] == run.noise_levels.tolist()
-    assert header["calls"] == run.calls.tolist()
+    assert header["score_evaluations"] == run.score_evaluations.tolist()
     assert header["count"] == 4 * 8 * 8
     np.testing.assert_allclose(header["fitted"], run.fitted, atol=1e-5)
     np.testing.assert_array_equal(header["log"]["counts"], run.log_counts)
@@ -96,7 +96,7 @@ def test_identity_follows_the_trajectory():
     assert first != third
 
 
-def test_tinted_pictures_keep_their_colour():
+def test_tinted_images_keep_their_colour():
     run = trajectory(channels=3)
     blue = np.zeros_like(run.states)
     blue[..., 2] = 255
@@ -109,4 +109,4 @@ def test_tinted_pictures_keep_their_colour():
 def test_a_sheet_beyond_every_sprite_is_refused(monkeypatch):
     monkeypatch.setattr(player, "SPRITE_SIDE", 16)
     with pytest.raises(ValueError, match="too large to play"):
-        player.pack(trajectory(pictures=9))
+        player.pack(trajectory(images=9))

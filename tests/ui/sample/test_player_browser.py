@@ -127,12 +127,12 @@ def test_crossings_are_counted_and_marked(player):
 
 
 def test_log_and_linear_axes(player):
-    law = player.locator("svg.plot").first
-    log = law.inner_html()
+    histogram = player.locator("svg.plot").first
+    log = histogram.inner_html()
     player.page.get_by_role("button", name="linear axis").click()
-    assert law.inner_html() != log
+    assert histogram.inner_html() != log
     player.page.get_by_role("button", name="log axis").click()
-    assert law.inner_html() == log
+    assert histogram.inner_html() == log
 
 
 @pytest.mark.parametrize("width", [1280, 400])
