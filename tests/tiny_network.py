@@ -12,7 +12,7 @@ from dale_demo.process import GeometricBrownianMotion, LogNormal
 
 
 def tiny_config(channels: int = 1, **fields: object) -> CheckpointConfig:
-    """Three classes of 8×8 pictures."""
+    """Three classes of 8×8 images."""
     network = UNetConfig(
         image_size=8, image_channels=channels, num_classes=3, width=16, multipliers=(1,)
     )
@@ -27,7 +27,7 @@ def tiny_config(channels: int = 1, **fields: object) -> CheckpointConfig:
 
 
 def save_tiny(folder: Path, channels: int = 1, **fields: object) -> Path:
-    """Save it with every weight drawn at random, so that labels and noise level matter."""
+    """Save it with every weight random, so that labels and noise level matter."""
     config = tiny_config(channels, **fields)
     model = Denoiser(config.network)
     generator = torch.Generator().manual_seed(3)
