@@ -1,19 +1,26 @@
 """A compact, class-conditional U-Net that predicts ln x₀, preconditioned in log space."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
+from dale_demo.checks import check_float, check_int, shown
 from dale_demo.process import GeometricBrownianMotion, expand_as
 from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
 
 MIN_NOISE_LEVEL, MAX_NOISE_LEVEL = 0.002, 20.0
 """The range of noise levels that networks are trained for."""
-MAX_SIZE = 4096
-"""Largest size or count in a network: a guard against a damaged or hostile configuration."""
+MIN_SIZE, MAX_SIZE = 4, 4096
+"""Smallest image in pixels, and largest size or count in a network: a guard against a damaged or
+hostile configuration."""
+MAX_LEVELS = 8
+CHANNELS = (1, 3)
 GROUPS = 16
 """Number of groups of every group norm."""
 
@@ -23,15 +30,15 @@ class UNetConfig:
     """Everything needed to rebuild a `Denoiser`, apart from its weights.
 
     Args:
-        image_size: Height and width of an image in pixels.
+        image_size: Height and width of an image in pixels, at least 4.
         image_channels: 1 for grey, 3 for colour.
         num_classes: Number of classes, without the null class.
         patch: Side of the pixel blocks folded into channels at the input (1, 2, 4).
         width: Channels at the first level.
         multipliers: Channels of each level, in multiples of `width`; each level halves the size.
-        dropout: Share of features dropped in training, in [0, 1).
-        log_mean: Mean of ln x₀ over the training data.
-        log_std: s_d, standard deviation of ln x₀ over the training data.
+        dropout: Share of features dropped in training, in [0, 0.99].
+        log_mean: Mean of ln x₀ over the training data, in [−100, 100].
+        log_std: s_d, standard deviation of ln x₀ over the training data, in [10⁻⁶, 100].
 
     Raises:
         ValueError: The values do not describe a network.
@@ -48,19 +55,29 @@ class UNetConfig:
     log_std: float = 0.219
 
     def __post_init__(self) -> None:
+        if not isinstance(self.multipliers, list | tuple) or not (
+            1 <= len(self.multipliers) <= MAX_LEVELS
+        ):
+            raise ValueError(f"A network needs a list of 1 to {MAX_LEVELS} multipliers.")
         object.__setattr__(self, "multipliers", tuple(self.multipliers))
-        sizes = (self.image_size, self.image_channels, self.num_classes, self.patch, self.width)
-        if any(type(n) is not int or not 1 <= n <= MAX_SIZE for n in (*sizes, *self.multipliers)):
-            raise ValueError(f"Sizes of a network must be integers from 1 to {MAX_SIZE}: {self}.")
-        if not self.multipliers or self.width % GROUPS:
-            raise ValueError(f"A network needs levels and a width divisible by {GROUPS}: {self}.")
+        check_int("image_size", self.image_size, MIN_SIZE, MAX_SIZE)
+        if type(self.image_channels) is not int or self.image_channels not in CHANNELS:
+            raise ValueError(f"image_channels must be 1 or 3, got {shown(self.image_channels)}.")
+        for name in ("num_classes", "patch", "width"):
+            check_int(name, getattr(self, name), 1, MAX_SIZE)
+        for multiplier in self.multipliers:
+            check_int("Each of the multipliers", multiplier, 1, MAX_SIZE)
+        if self.width % GROUPS:
+            raise ValueError(f"width must be divisible by {GROUPS}, got {self.width}.")
         factor = self.patch * 2 ** (len(self.multipliers) - 1)
         if self.image_size % factor:
             raise ValueError(f"image_size {self.image_size} is not divisible by {factor}.")
-        if not (math.isfinite(self.log_mean) and math.isfinite(self.log_std) and self.log_std > 0):
-            raise ValueError(f"log_mean and log_std must be finite, log_std > 0: {self}.")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}.")
+        if self.image_size == factor and self.width * self.multipliers[-1] == GROUPS:
+            raise ValueError(f"A level of one pixel needs more than {GROUPS} channels.")
+        check_float("dropout", self.dropout, 0, 0.99)
+        # Pixels lie in [0, 1] and ln x₀ with them, so that these bounds are generous.
+        check_float("log_mean", self.log_mean, -100, 100)
+        check_float("log_std", self.log_std, 1e-6, 100)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -191,7 +208,9 @@ class Embedding(nn.Module):
 
     def __init__(self, num_labels: int, features: int, embedding: int):
         super().__init__()
-        frequencies = torch.exp(torch.linspace(0, math.log(100), features // 2))
+        frequencies = torch.exp(
+            torch.linspace(0, math.log(100), features // 2, device="cpu")  # see `outline`
+        )
         self.register_buffer("frequencies", frequencies, persistent=False)
         self.label = nn.Embedding(num_labels, embedding)
         self.hidden = nn.Linear(features, embedding)
@@ -257,3 +276,29 @@ def zero_initialised(layer: nn.Conv2d) -> nn.Conv2d:
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer
+
+
+def outline(config: UNetConfig) -> Denoiser:
+    """A network whose tensors have shapes and no memory, whatever size `config` claims."""
+    with torch.device("meta"), _NoInitialisation():
+        return Denoiser(config)
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Skip the initialisation of layers.
+
+    On the meta device PyTorch computes random numbers and exponentials by Python code, for which it
+    imports its compiler: seconds, once in a process, for numbers that nobody reads.
+    """
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__module__", None) == "torch.nn.init":
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return function(*args, **kwargs)

@@ -16,6 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from dale_demo.checks import check_float
+
 GridName = Literal["uniform", "karras"]
 
 DEFAULT_MIN_NOISE_LEVEL = 0.005
@@ -32,9 +34,9 @@ class GeometricBrownianMotion:
     """dX = μ X dt + σ X dW on [0, T].
 
     Args:
-        mu: Drift μ per unit of time, finite. The paper's μ = σ²/2 keeps the median constant.
-        sigma: Volatility σ > 0 per square root of unit time.
-        horizon: Final time T > 0.
+        mu: Drift μ per unit of time, in [−10⁶, 10⁶]. The paper's μ = σ²/2 keeps the median.
+        sigma: Volatility σ per square root of unit time, in [10⁻⁶, 10³].
+        horizon: Final time T, in [10⁻¹², 10⁶].
 
     Raises:
         ValueError: A parameter is outside its domain.
@@ -45,12 +47,10 @@ class GeometricBrownianMotion:
     horizon: float = 1.0
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.mu):
-            raise ValueError(f"The drift mu must be finite, got {self.mu}.")
-        for name in ("sigma", "horizon"):
-            value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be positive and finite, got {value}.")
+        # Finite is not enough: σ = 10²⁰⁰ or a subnormal one overflows in σ², σ √T or (s/σ)².
+        check_float("mu", self.mu, -1e6, 1e6)
+        check_float("sigma", self.sigma, 1e-6, 1e3)
+        check_float("horizon", self.horizon, 1e-12, 1e6)
 
     @classmethod
     def median_preserving(cls, sigma: float, horizon: float = 1.0) -> "GeometricBrownianMotion":
@@ -109,17 +109,16 @@ class LogNormal:
     """The distribution ln x ~ N(log_mean, log_std²), the same and independent for every coordinate.
 
     Raises:
-        ValueError: log_mean is not finite, or log_std is not positive and finite.
+        ValueError: log_mean is outside [−10¹⁵, 10¹⁵], or log_std outside [10⁻¹², 10⁹].
     """
 
     log_mean: float
     log_std: float
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.log_mean):
-            raise ValueError(f"log_mean must be finite, got {self.log_mean}.")
-        if not (math.isfinite(self.log_std) and self.log_std > 0):
-            raise ValueError(f"log_std must be positive and finite, got {self.log_std}.")
+        # Wide enough for the noised data of any process, and far from where squares overflow.
+        check_float("log_mean", self.log_mean, -1e15, 1e15)
+        check_float("log_std", self.log_std, 1e-12, 1e9)
 
     @classmethod
     def terminal(cls, process: GeometricBrownianMotion, data: "LogNormal") -> "LogNormal":

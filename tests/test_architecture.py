@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "dale_demo"
 LAYERS = (
+    {"checks"},
     {"process", "noise", "datasets", "hardware"},
     {"score", "objectives", "data"},
     {"samplers", "toy", "network", "paper"},

@@ -2,16 +2,27 @@
 
 import dataclasses
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 from torch.testing import assert_close
 
-from dale_demo.network import MAX_NOISE_LEVEL, MAX_SIZE, MIN_NOISE_LEVEL, Denoiser, UNetConfig
+from dale_demo.network import (
+    MAX_NOISE_LEVEL,
+    MAX_SIZE,
+    MIN_NOISE_LEVEL,
+    Denoiser,
+    UNetConfig,
+    outline,
+)
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.score import denoise, log_normal_score
 
+ROOT = Path(__file__).resolve().parents[1]
 PROCESS = GeometricBrownianMotion(mu=0.3, sigma=1.2, horizon=2.0)
 
 
@@ -145,6 +156,17 @@ def test_guidance_combines_conditional_and_unconditional(tiny_denoiser, tiny_con
         {"multipliers": ()},
         {"multipliers": (1, 0)},
         {"multipliers": (1, 2, 2, 2)},
+        {"multipliers": (1,) * 9},
+        {"multipliers": 2},
+        {"image_size": 1, "patch": 1, "multipliers": (1,)},
+        {"image_size": 8, "patch": 8, "multipliers": (1,)},
+        {"image_channels": 2},
+        {"image_channels": 4},
+        {"log_std": 5e-324},
+        {"log_std": 1e200},
+        {"log_std": True},
+        {"log_mean": 10**309},
+        {"log_mean": "0"},
         {"log_std": 0.0},
         {"log_std": math.nan},
         {"log_mean": math.inf},
@@ -159,3 +181,17 @@ def test_configurations_that_describe_no_network_raise(change, tiny_config):
 
 def test_levels_given_as_a_list_are_the_same_configuration(tiny_config):
     assert dataclasses.replace(tiny_config, multipliers=[1, 2]) == tiny_config
+
+
+def test_an_outline_has_shapes_and_no_memory(tiny_config):
+    """And making one does not import PyTorch's compiler, which takes seconds."""
+    whole, outlined = Denoiser(tiny_config).state_dict(), outline(tiny_config).state_dict()
+    assert {k: (v.shape, v.dtype) for k, v in outlined.items()} == {
+        k: (v.shape, v.dtype) for k, v in whole.items()
+    }
+    assert all(tensor.is_meta for tensor in outlined.values())
+    code = (
+        "import sys; from dale_demo.network import UNetConfig, outline; "
+        "outline(UNetConfig()); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -83,6 +83,16 @@ def test_noise_level_and_time_are_inverse_and_the_median_is_kept():
         lambda: GeometricBrownianMotion(0.0, math.nan),
         lambda: GeometricBrownianMotion(0.0, 1.0, 0.0),
         lambda: GeometricBrownianMotion(0.0, 1.0, math.inf),
+        lambda: GeometricBrownianMotion(10**309, 1.0),
+        lambda: GeometricBrownianMotion(True, 1.0),
+        lambda: GeometricBrownianMotion(0.0, 1e200),
+        lambda: GeometricBrownianMotion(0.0, 5e-324),
+        lambda: GeometricBrownianMotion(0.0, "1"),
+        lambda: GeometricBrownianMotion(0.0, 1.0, 5e-324),
+        lambda: LogNormal(10**20, 1.0),
+        lambda: LogNormal(0.0, 1e200),
+        lambda: LogNormal(0.0, 5e-324),
+        lambda: LogNormal(False, 1.0),
         lambda: LogNormal(math.nan, 1.0),
         lambda: LogNormal(0.0, 0.0),
         lambda: LogNormal(0.0, math.inf),
@@ -98,6 +108,19 @@ def test_noise_level_and_time_are_inverse_and_the_median_is_kept():
 def test_values_outside_their_domain_raise(make):
     with pytest.raises(ValueError, match=r"must|needs|Unknown"):
         make()
+
+
+@pytest.mark.parametrize("sigma", [1e-6, 1e3])
+@pytest.mark.parametrize("horizon", [1e-12, 1e6])
+def test_the_largest_and_smallest_processes_stay_finite(sigma, horizon):
+    process = GeometricBrownianMotion.median_preserving(sigma, horizon)
+    t = torch.tensor([horizon], dtype=torch.float64)
+    assert process.noise_level(t).item() > 0
+    assert_close(process.time(process.noise_level(t)), t)
+    for mu in (-1e6, 1e6):
+        other = GeometricBrownianMotion(mu, sigma, horizon)
+        assert other.log_drift(t).isfinite()
+        assert math.isfinite(LogNormal.terminal(other, LogNormal(0.1, 0.2)).log_mean)
 
 
 def test_uniform_grid_is_equally_spaced():

@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.checkpoint.files import (
     CARD_FILE,
@@ -21,10 +19,11 @@ from dale_demo.checkpoint.folder import load_config
 from dale_demo.checkpoint.history import training_section
 from dale_demo.checkpoint.metadata import front_matter, kind_of, network_metadata
 from dale_demo.checkpoint.results import floor_kind, quality_table
+from dale_demo.checks import brief
 from dale_demo.data import PositiveMap
 from dale_demo.datasets import title_of
 from dale_demo.drawing.markdown import fenced, plain, text_table
-from dale_demo.network import Denoiser
+from dale_demo.network import outline
 
 PAPER = "https://arxiv.org/abs/2510.02730"
 NOT_MEASURED = "Not measured yet."
@@ -53,12 +52,12 @@ def completed(card: str, config: CheckpointConfig) -> str:
         config: Of the same checkpoint.
 
     Raises:
-        CheckpointError: The front matter of `card` is not YAML, or the metrics in `config` are
+        CheckpointError: The front matter of `card` is not YAML, or the records in `config` are
             not this program's.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    with _checked_metrics():
+    with _checked_records():
         ours, fresh = network_metadata(config).to_dict(), model_card(config)
     if not card.strip():
         return fresh
@@ -89,10 +88,10 @@ def add_evaluation(
             results are dropped where it was another.
 
     Raises:
-        CheckpointError: The folder is not a checkpoint, or its metrics are not this program's.
+        CheckpointError: The folder is not a checkpoint, or its records are not this program's.
     """
     folder, config = Path(folder), load_config(folder)
-    with _checked_metrics():
+    with _checked_records():
         metrics = dict(config.metrics)
         if min_noise_level is not None and min_noise_level != config.min_noise_level:
             config, metrics["evaluations"] = replace(config, min_noise_level=min_noise_level), ()
@@ -119,14 +118,24 @@ def _settings(record: Mapping[str, Any]) -> Any:
 
 
 @contextmanager
-def _checked_metrics() -> Iterator[None]:
-    """Turn the block's errors into one sentence: its metrics are not such as `evaluate` stores."""
+def _checked_records() -> Iterator[None]:
+    """Turn the block's errors into one sentence: its records are not such as this program writes.
+
+    They come from a config.json that anybody may have written, as any JSON.
+    """
     try:
         yield
-    except (KeyError, TypeError, ValueError) as error:
+    except CheckpointError:
+        raise
+    except _NOT_OURS as error:
         raise CheckpointError(
-            f"The metrics in {CONFIG_FILE} are not this program's; empty them: {error!r}."
+            f"The training or the metrics in {CONFIG_FILE} are not this program's; empty them: "
+            f"{brief(repr(error), 120)}."
         ) from error
+
+
+_NOT_OURS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What reading a value of another kind than expected raises."""
 
 
 def _description(config: CheckpointConfig) -> str:
@@ -185,8 +194,7 @@ def _contents(config: CheckpointConfig) -> str:
 
 
 def _parameters(config: CheckpointConfig) -> int:
-    with torch.device("meta"):
-        return sum(p.numel() for p in Denoiser(config.network).parameters())
+    return sum(parameter.numel() for parameter in outline(config.network).parameters())
 
 
 def _quality(metrics: Mapping[str, Any]) -> str:

@@ -2,17 +2,23 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from dale_demo.checkpoint.files import CONFIG_FILE, CheckpointError, one_line
+from dale_demo.checks import check_float, check_word, shown
 from dale_demo.data import PositiveMap
 from dale_demo.network import MIN_NOISE_LEVEL, UNetConfig
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal
 
 FORMAT_VERSION = 1
 ARCHITECTURE = "log-denoiser-unet"
+MAX_DEPTH = 64
+"""Most levels of lists and objects in a config.json; a record of training takes one for each of the
+runs before it."""
+MAX_NAME, MAX_DATASET = 255, 2000
+"""Longest name of a class, which may be a folder's, and of a data set, which may hold paths."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class CheckpointConfig:
 
     Args:
         dataset: Name of the training data.
-        class_names: One for each class of the network.
+        class_names: One for each class of the network, of 1 to 255 characters.
         network: Architecture, from which the network is rebuilt.
         process: The process of `start`; the network can be sampled with any other.
         start: Log-normal start fitted to the training data (the paper's setting).
@@ -54,16 +60,18 @@ class CheckpointConfig:
     min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL
 
     def __post_init__(self) -> None:
+        check_word("dataset", self.dataset, MAX_DATASET)
         if len(self.class_names) != self.network.num_classes:
             raise ValueError(
                 f"{self.network.num_classes} classes but {len(self.class_names)} class names."
             )
+        for name in self.class_names:
+            check_word("Each of the class names", name, MAX_NAME)
         if not (isinstance(self.training, Mapping) and isinstance(self.metrics, Mapping)):
             raise ValueError("training and metrics must be JSON objects.")
-        if not MIN_NOISE_LEVEL <= self.min_noise_level <= 1:
-            raise ValueError(
-                f"min_noise_level must be in [{MIN_NOISE_LEVEL:g}, 1], got {self.min_noise_level}."
-            )
+        if not all(isinstance(run.get("before") or {}, Mapping) for run in self.runs):
+            raise ValueError('Each "before" in training must be a JSON object.')
+        check_float("min_noise_level", self.min_noise_level, MIN_NOISE_LEVEL, 1)
 
     @property
     def data_distribution(self) -> LogNormal:
@@ -74,7 +82,7 @@ class CheckpointConfig:
     def runs(self) -> list[Mapping[str, Any]]:
         """The records of all training runs, each from the weights of the one before."""
         records = [self.training]
-        while before := records[0].get("before"):
+        while isinstance(before := records[0].get("before"), Mapping) and before:
             records.insert(0, before)
         return records
 
@@ -100,14 +108,14 @@ class CheckpointConfig:
             CheckpointError: Not JSON, another format, or a field is missing or out of range.
         """
         raw = parse_config(text, ARCHITECTURE)
+        _check_kinds(raw)
         if "last_level" in raw:  # its name in networks published before
             raw["min_noise_level"] = raw.pop("last_level")
         try:
             return cls(
                 **raw
                 | {
-                    "dataset": str(raw["dataset"]),
-                    "class_names": tuple(map(str, raw["class_names"])),
+                    "class_names": tuple(raw["class_names"]),
                     "network": UNetConfig(**raw["network"]),
                     "process": GeometricBrownianMotion(**raw["process"]),
                     "start": LogNormal(**raw["start"]),
@@ -115,9 +123,26 @@ class CheckpointConfig:
                 }
             )
         except KeyError as error:
-            raise CheckpointError(f"{CONFIG_FILE} lacks the field {error}.") from error
+            raise CheckpointError(
+                f"{CONFIG_FILE} lacks the field {shown(error.args[0])}."
+            ) from error
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{CONFIG_FILE} is wrong: {one_line(error)}.") from error
+
+
+def _check_kinds(raw: Mapping[str, Any]) -> None:
+    """Check that the fields made of others are of the kind of JSON that they are read from.
+
+    Raises:
+        CheckpointError: One is of another kind.
+    """
+    kinds = {"class_names": list} | dict.fromkeys(("network", "process", "start"), dict)
+    for name, kind in kinds.items():
+        if name in raw and not isinstance(raw[name], kind):
+            what = "a list" if kind is list else "an object"
+            raise CheckpointError(
+                f"{CONFIG_FILE} is wrong: {name} must be {what}, got {shown(raw[name])}."
+            )
 
 
 def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
@@ -137,12 +162,36 @@ def parse_config(text: str, architecture: str) -> dict[str, Any]:
         raw = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{CONFIG_FILE} is not JSON: {one_line(error)}.") from error
+    _check_json(raw)
     if not isinstance(raw, dict) or raw.pop("architecture", None) != architecture:
         raise CheckpointError(f"{CONFIG_FILE} does not describe a {architecture!r} network.")
     version = raw.pop("format_version", None)
     if version != FORMAT_VERSION:
         raise CheckpointError(
-            f"{CONFIG_FILE} has format version {version!r}; this program reads "
+            f"{CONFIG_FILE} has format version {shown(version)}; this program reads "
             f"{FORMAT_VERSION}; update the program or fetch another revision."
         )
     return raw
+
+
+def _check_json(raw: Any) -> None:
+    """Check that parsed JSON can be walked through and written again.
+
+    Raises:
+        CheckpointError: It is nested too deeply, or holds half a surrogate pair.
+    """
+    level = [raw]
+    for _ in range(MAX_DEPTH):
+        level = [part for value in level for part in _parts(value)]
+    if level:
+        raise CheckpointError(f"{CONFIG_FILE} is nested more than {MAX_DEPTH} levels deep.")
+    try:
+        json.dumps(raw, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise CheckpointError(f"{CONFIG_FILE} holds text that is not valid Unicode.") from error
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

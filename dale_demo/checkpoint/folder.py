@@ -4,14 +4,12 @@ The folder is a Hub repository byte for byte. Weights are safetensors only, neve
 checked for keys, shapes, dtypes, finiteness and size before they reach a network.
 """
 
-from collections.abc import Mapping
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.torch import save
 
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.checkpoint.files import (
@@ -22,11 +20,12 @@ from dale_demo.checkpoint.files import (
     WEIGHTS_FILE,
     CheckpointError,
     check_size,
-    one_line,
     read_text,
     write_atomically,
 )
-from dale_demo.network import Denoiser
+from dale_demo.checkpoint.weights import read_tensors
+from dale_demo.checks import shown
+from dale_demo.network import Denoiser, outline
 
 BUNDLED = Path(__file__).resolve().parents[2] / "checkpoints"
 
@@ -82,10 +81,8 @@ def load_checkpoint(
     """
     folder = Path(folder)
     config = config or load_config(folder)
-    tensors = read_tensors(folder / WEIGHTS_FILE)
-    with torch.device("meta"):  # shapes without memory, whatever size the config claims
-        expected = Denoiser(config.network).state_dict()
-    check_tensors(tensors, expected)
+    expected = outline(config.network).state_dict()
+    tensors = read_tensors(folder / WEIGHTS_FILE, expected=expected)
     model = Denoiser(config.network)
     model.load_state_dict(tensors)
     model.requires_grad_(False).eval()
@@ -115,50 +112,9 @@ def find_checkpoint(name: str) -> Path:
     bundled = bundled_checkpoints()
     if name in bundled:
         return bundled[name]
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # unlike Path.is_dir, False for a name that no file may have
         return Path(name)
     raise CheckpointError(
-        f"No checkpoint {name!r}: it is neither a folder nor one of {', '.join(bundled) or 'none'}."
+        f"No checkpoint {shown(name)}: it is neither a folder nor one of "
+        f"{', '.join(bundled) or 'none'}."
     )
-
-
-def read_tensors(path: Path, max_bytes: int = MAX_WEIGHT_BYTES) -> dict[str, Tensor]:
-    """Read a safetensors file of at most `max_bytes`; raises CheckpointError.
-
-    It is opened once and read whole, not mapped: another process may replace it at any time.
-    """
-    try:
-        check_size(str(path), path.stat().st_size, max_bytes)
-        return load(path.read_bytes())
-    except KeyError as error:
-        raise CheckpointError(f"{path} holds numbers of an unknown type, {error}.") from error
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing.") from error
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is not a safetensors file: {one_line(error)}.") from error
-
-
-def check_tensors(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Check tensors against a network's own: keys, shapes, dtypes, finiteness.
-
-    Raises:
-        CheckpointError: They do not fit.
-    """
-    missing, surplus = expected.keys() - tensors.keys(), tensors.keys() - expected.keys()
-    if missing or surplus:
-        raise CheckpointError(
-            f"{WEIGHTS_FILE} does not fit the network in {CONFIG_FILE}: missing "
-            f"{sorted(missing)[:3] or 'nothing'}, surplus {sorted(surplus)[:3] or 'nothing'}."
-        )
-    for key, tensor in tensors.items():
-        if tensor.shape != expected[key].shape:
-            raise CheckpointError(
-                f"{WEIGHTS_FILE}: {key} has shape {tuple(tensor.shape)}, "
-                f"expected {tuple(expected[key].shape)}."
-            )
-        if tensor.dtype not in (torch.float32, torch.float16, expected[key].dtype):
-            raise CheckpointError(
-                f"{WEIGHTS_FILE}: {key} has dtype {tensor.dtype}, expected {expected[key].dtype}."
-            )
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{WEIGHTS_FILE}: {key} holds NaN or infinite values.")

@@ -87,6 +87,7 @@ def distances(record: Mapping[str, Any]) -> Iterator[str]:
             yield "—"
             continue
         value, error = (scale * record[name][key] for key in ("value", "error"))
+        form = form if float(f"{error:{form}}") else ".1e"  # never ± 0.00
         yield f"{value:{form}} ± {error:{form}}"
     near = record.get("nearest_training")
     yield f"{near['median']:.2f} ({near['lowest_percent']:.2f})" if near else "—"

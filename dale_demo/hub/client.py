@@ -13,13 +13,18 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from huggingface_hub import HfApi, constants, hf_hub_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
 from huggingface_hub.file_download import repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import tqdm
 
 from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.cost import (
+    MAX_PAGE_BYTES,
+    attention_positions,
+    check_memory,
+    largest_level,
+)
 from dale_demo.checkpoint.files import (
     CARD_FILE,
     CONFIG_FILE,
@@ -30,17 +35,12 @@ from dale_demo.checkpoint.files import (
     write_atomically,
 )
 from dale_demo.checkpoint.folder import load_checkpoint, load_config
+from dale_demo.hub import connection  # noqa: F401 - sets how the client connects
 from dale_demo.hub.bounded_cache import PUBLIC_NETWORKS, touch
 from dale_demo.hub.errors import translate
 from dale_demo.hub.idle_timeout import Heartbeat, with_idle_timeout
 from dale_demo.hub.names import FILES, MAX_CARD_BYTES, HubError, HubName
 from dale_demo.hub.resolved import Origin, Resolved
-
-constants.HF_HUB_DISABLE_XET = True
-"""Plain HTTP, whose bytes can be counted and whose requests can time out; Xet's client does
-neither."""
-constants.DOWNLOAD_CHUNK_SIZE = 2**16
-"""Progress is reported per chunk: the client's 10 MiB would exceed the timeout on a slow line."""
 
 IDLE_TIMEOUT = 4.0
 """Longest time without a new byte of a file, in seconds.
@@ -78,15 +78,19 @@ class Client:
             commit: Instead of the commit at which its revision was last seen.
         """
         try:
-            revision = commit or name.revision
-            folder, *_ = (self._file(name, revision, f, local=True).parent for f in REQUIRED)
-        except (LocalEntryNotFoundError, OSError):
-            return None
-        try:
+            folder = self._snapshot(name, commit or name.revision)
+            if folder is None:
+                return None
             with self._hold(folder):
                 return self._verified(folder, self._config(folder, name), name, "cache")
-        except HubError:
+        except (HubError, OSError, UnicodeDecodeError):  # damaged, or not ours to read
             return None
+
+    def _snapshot(self, name: HubName, revision: str) -> Path | None:
+        """The folder of a commit in the cache, or of a branch's last known; None if incomplete."""
+        find = partial(try_to_load_from_cache, name.repo_id, cache_dir=self._cache)
+        paths = [path for f in REQUIRED if isinstance(path := find(f, revision=revision), str)]
+        return Path(paths[0]).parent if len(paths) == len(REQUIRED) else None
 
     def fetch(self, name: HubName) -> Resolved:
         """Ask the Hub for the commit of a revision, and download that unless it is cached.
@@ -141,7 +145,7 @@ class Client:
         self, name: HubName, commit: str, sizes: Mapping[str, int], heartbeat: Heartbeat
     ) -> tuple[Path, CheckpointConfig]:
         def fetch(file: str) -> Path:
-            return self._file(name, commit, file, bar=_bar(heartbeat, sizes[file])).parent
+            return self._file(name, commit, file, _bar(heartbeat, sizes[file])).parent
 
         # First what can refuse a network before its weights are downloaded.
         folder = fetch(CONFIG_FILE)
@@ -166,22 +170,13 @@ class Client:
                 )
         return sizes
 
-    def _file(
-        self,
-        name: HubName,
-        revision: str,
-        file: str,
-        *,
-        local: bool = False,
-        bar: type[tqdm] | None = None,
-    ) -> Path:
+    def _file(self, name: HubName, commit: str, file: str, bar: type[tqdm]) -> Path:
         path = hf_hub_download(
             name.repo_id,
             file,
-            revision=revision,
+            revision=commit,
             cache_dir=self._cache,
             token=self._token,
-            local_files_only=local,
             etag_timeout=IDLE_TIMEOUT,
             tqdm_class=bar,
         )
@@ -242,24 +237,28 @@ def _named_error(load: Callable[[Path], Loaded], folder: Path, name: HubName) ->
     except CheckpointError as error:
         reason = str(error).replace(f"{folder}/", "").replace(str(folder), "it")
         raise HubError(f"{name} is not a checkpoint of this program: {reason}") from error
+    except Exception as error:  # a stranger's files may fail in a way that nobody has foreseen
+        raise HubError(f"{name} cannot be loaded: {type(error).__name__}.") from error
 
 
 def _check_cost(config: CheckpointConfig, name: HubName) -> None:
-    """Refuse a network whose sampling could exhaust the memory of a shared server.
+    """Refuse a network that a shared server has no memory or time to sample a single image with.
 
     The size of its weights says little: a convolution costs in proportion to the image's pixels,
-    attention to their square.
+    attention to their square. Pages check the memory again for as many images as are asked for.
     """
-    network = config.network
-    side = network.image_size // network.patch
-    values = network.width * max(network.multipliers) * side**2
-    tokens = (side // 2 ** (len(network.multipliers) - 1)) ** 2
-    if values > MAX_VALUES or tokens > MAX_TOKENS or network.num_classes > MAX_CLASSES:
+    values, tokens = largest_level(config.network), attention_positions(config.network)
+    classes = config.network.num_classes
+    if values > MAX_VALUES or tokens > MAX_TOKENS or classes > MAX_CLASSES:
         raise HubError(
             f"{name} is too large to sample on a shared server: {values:,} values per layer, "
-            f"attention over {tokens:,} positions, {network.num_classes:,} classes; the limits "
+            f"attention over {tokens:,} positions, {classes:,} classes; the limits "
             f"are {MAX_VALUES:,}, {MAX_TOKENS:,} and {MAX_CLASSES:,}."
         )
+    try:
+        check_memory(config, 1, MAX_PAGE_BYTES)
+    except ValueError as error:
+        raise HubError(f"{name} is too large to sample on a shared server: {error}") from error
 
 
 def _check_hash(path: Path, name: HubName) -> None:
@@ -278,6 +277,7 @@ def _check_hash(path: Path, name: HubName) -> None:
     }
     digest = digests.get(len(blob.name))
     if digest and digest().hexdigest() != blob.name:
-        blob.unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only cache, from which nothing can be removed
+            blob.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
         raise HubError(f"{name} is damaged: {path.name} does not have the hash announced.")

@@ -4,9 +4,10 @@ import dataclasses
 
 import torch
 
+from dale_demo.checkpoint.files import MAX_WEIGHT_BYTES, CheckpointError
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import Dataset
-from dale_demo.network import Denoiser, UNetConfig
+from dale_demo.network import Denoiser, UNetConfig, outline
 from dale_demo.training.config import TrainingConfig
 
 
@@ -31,6 +32,22 @@ def network_config(config: TrainingConfig, data: Dataset) -> UNetConfig:
         log_mean=distribution.log_mean,
         log_std=distribution.log_std,
     )
+
+
+def check_weights(config: TrainingConfig, data: Dataset) -> None:
+    """Check, before any memory is taken, that the network is not too large to be saved.
+
+    Raises:
+        CheckpointError: It is larger than a checkpoint may be.
+        ValueError: As for `network_config`.
+    """
+    network = network_config(config, data)
+    size = sum(tensor.nbytes for tensor in outline(network).state_dict().values())
+    if size > MAX_WEIGHT_BYTES:
+        raise CheckpointError(
+            f"The network would have {size:,} bytes, more than the {MAX_WEIGHT_BYTES:,} of a "
+            "checkpoint; choose a smaller width or multipliers."
+        )
 
 
 def initial_model(

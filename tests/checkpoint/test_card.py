@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from huggingface_hub import ModelCard
 
 from dale_demo.__main__ import cli
-from dale_demo.checkpoint.card import add_evaluation, model_card
+from dale_demo.checkpoint.card import add_evaluation, completed, model_card
 from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import BUNDLED, load_config
 from dale_demo.checkpoint.results import quality_table
@@ -253,6 +253,55 @@ def test_foreign_metrics_are_refused(tmp_path, metrics):
     (folder / "config.json").write_text(json.dumps(raw | {"metrics": metrics}))
     with pytest.raises(CheckpointError, match="not this program's"):
         add_evaluation(folder, RECORD)
+
+
+ABSURD_TRAINING = {
+    "a command that is a number": {"command": 5},
+    "images that are text": {"images": "many"},
+    "images that are a list": {"images": []},
+    "seconds that are text": {"seconds": "long"},
+    "endless seconds": {"seconds": float("inf")},
+    "a curve that is a number": {"loss_curve": 3},
+    "a curve of numbers": {"loss_curve": [1, 2]},
+    "a curve of text": {"loss_curve": [["a", "b"]]},
+    "a curve of nothing": {"loss_curve": [[1, None]]},
+    "guidance beyond floats": {"settings": {"guidance": 10**309}},
+}
+ABSURD_METRICS = {
+    "evaluations that are a number": {"evaluations": 3},
+    "evaluations of numbers": {"evaluations": [3]},
+    "evaluations of nothing": {"evaluations": [None]},
+    "an evaluation without settings": {"evaluations": [{"class_accuracy": RECORD}]},
+    "settings that are text": {"evaluations": [RECORD | {"settings": "x"}]},
+    "a count that is text": {"evaluations": [RECORD | {"settings": {"count": "x"}}]},
+    "seconds beyond floats": {"evaluations": [RECORD | {"seconds": 10**309}]},
+    "accuracy that is a number": {"evaluations": [RECORD | {"class_accuracy": 1}]},
+    "floors that are text": {"evaluations": [RECORD], "floors": "x"},
+    "a floor without a count": {"evaluations": [RECORD], "floors": [{}]},
+    "a floor that is a number": {
+        "evaluations": [RECORD],
+        "floors": [{"pictures": 1} | {"kernel": 1}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "case"),
+    [("training", case) for case in ABSURD_TRAINING]
+    + [("metrics", case) for case in ABSURD_METRICS],
+)
+def test_absurd_records_are_one_sentence_when_a_card_is_made(tmp_path, field, case):
+    folder = save_tiny(tmp_path)
+    absurd = {"training": TRAINING} | (
+        {"training": TRAINING | ABSURD_TRAINING[case]}
+        if field == "training"
+        else {"metrics": ABSURD_METRICS[case]}
+    )
+    raw = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(raw | absurd))
+    with pytest.raises(CheckpointError, match="not this program's; empty them") as caught:
+        completed("", load_config(folder))
+    assert len(str(caught.value)) <= 300
 
 
 def head_and_body(card: str) -> tuple[dict[str, object], str]:
