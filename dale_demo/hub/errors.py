@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 from dale_demo.checkpoint.files import CheckpointError, one_line
 from dale_demo.hub.bounded_cache import CacheFullError
 from dale_demo.hub.idle_timeout import IdleTimeoutError
-from dale_demo.hub.names import HubError, HubName, UnreachableError
+from dale_demo.hub.names import HubError, HubName, NotStoredError, UnreachableError
 
 
 class Case(NamedTuple):
@@ -87,12 +87,21 @@ CASES = (
     Case((HfHubHTTPError,), UnreachableError, NOT_A_HUB),
     Case((HTTPError, ConnectionError), UnreachableError, "The Hub cannot be reached."),
     Case(
-        (CacheFullError,), HubError, "The cache has no room for {name} now; try again in a minute."
+        (CacheFullError,),
+        NotStoredError,
+        "The cache has no room for {name} now; try again in a minute.",
     ),
     Case((FileNotFoundError,), HubError, "{name} was removed from the cache meanwhile; try again."),
-    Case((OSError,), HubError, "{name} was not downloaded completely: {reason}."),
-    Case((json.JSONDecodeError, TypeError, LookupError), UnreachableError, NOT_A_HUB),
-    Case((ValueError,), HubError, "The Hub's client rejects {name}: {reason}."),
+    Case((OSError,), NotStoredError, "{name} was not transferred completely: {reason}."),
+    Case(
+        (
+            *(AssertionError, AttributeError, json.JSONDecodeError, LookupError),
+            *(RecursionError, TypeError),
+        ),
+        UnreachableError,
+        NOT_A_HUB,
+    ),
+    Case((ImportError, ValueError), HubError, "The Hub's client rejects {name}: {reason}."),
 )
 """The first case that matches is used, so special cases come before general ones."""
 
@@ -101,6 +110,8 @@ def translate(error: Exception, name: HubName) -> Exception:
     """Translate an error by `CASES`; return one of our own, or one that has no case, unchanged."""
     if isinstance(error, CheckpointError):
         return error
+    if type(error) is RuntimeError and isinstance(error.__cause__, Exception):
+        return translate(error.__cause__, name)  # the client says so only that an upload failed
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else 0
     for case in CASES:
         if isinstance(error, case.raised) and (not case.statuses or status in case.statuses):
@@ -110,7 +121,12 @@ def translate(error: Exception, name: HubName) -> Exception:
                 revision=name.revision,
                 endpoint=constants.ENDPOINT,
                 status=status,
-                reason=one_line(error),
+                reason=_reason(error),
             )
             return case.kind(sentence)
     return error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, without the path of a file on this machine, which visitors need not know."""
+    return getattr(error, "strerror", None) or one_line(error)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dale_demo.checkpoint.files import write_atomically
 from dale_demo.checkpoint.folder import bundled_checkpoints
-from dale_demo.hub.names import FILES, HubError, HubName, UnreachableError
+from dale_demo.hub.names import FILES, HubError, HubName, NotStoredError, UnreachableError
 from dale_demo.hub.resolved import Resolved
 
 
@@ -14,7 +14,8 @@ def resolve(name: str, *, public: bool = False) -> Resolved:
     """Find a network, and download it from the Hub where it is not cached.
 
     A full commit that is cached is used without any request. For a branch or tag the Hub is asked
-    for its commit; where the Hub does not answer, the cached copy is used.
+    for its commit; where the Hub does not answer, or a newer commit cannot be stored, the cached
+    copy is used.
 
     Args:
         name: A bundled network, a folder, or OWNER/NAME[@REVISION] on the Hub.
@@ -67,7 +68,7 @@ def _from_hub(name: HubName, public: bool) -> Resolved:
         return cached
     try:
         return client.fetch(name)
-    except UnreachableError as error:
+    except (NotStoredError, UnreachableError) as error:
         if (cached := client.cached(name)) is None:
             raise
         return replace(cached, doubt=str(error).rstrip("."))

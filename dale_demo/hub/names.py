@@ -12,6 +12,7 @@ from dale_demo.checkpoint.files import (
     CheckpointError,
 )
 from dale_demo.checkpoint.folder import bundled_checkpoints
+from dale_demo.checks import shown
 
 MAX_CARD_BYTES = 2**20
 
@@ -36,6 +37,10 @@ class UnreachableError(HubError):
     """The Hub gave no usable answer; a cached copy may be used instead."""
 
 
+class NotStoredError(HubError):
+    """The cache has no room, or cannot be written; a copy that it holds may be used instead."""
+
+
 @dataclass(frozen=True)
 class HubName:
     """OWNER/NAME[@REVISION], where the revision is a branch, a tag or a full commit.
@@ -52,10 +57,15 @@ class HubName:
     def parse(cls, text: str) -> "HubName":
         """Parse a name; raises HubError where it is invalid, or could leave the cache folder."""
         match = _NAME.fullmatch(text)
-        if match is None or ".." in text or "--" in match[1] or text.endswith("/"):
-            shown = text if len(text) < 60 else text[:60] + " …"
+        if (
+            match is None
+            or ".." in text
+            or "--" in match[1]
+            or match[1].endswith(".git")
+            or text.endswith("/")
+        ):
             raise HubError(
-                f"No checkpoint {shown!r}: expected one of {', '.join(bundled_checkpoints())}, "
+                f"No checkpoint {shown(text)}: expected one of {', '.join(bundled_checkpoints())}, "
                 "or OWNER/NAME or OWNER/NAME@REVISION as on the Hugging Face Hub."
             )
         return cls(match[1], match[2] or "main")

@@ -23,7 +23,8 @@ class Resolved:
         origin: Where the folder came from.
         repo_id: OWNER/NAME, of a network from the Hub.
         commit: Full commit of that repository.
-        doubt: Why the Hub could not be asked for a newer commit; empty where it was asked.
+        doubt: Why the Hub could not be asked for a newer commit, or that could not be stored; else
+            empty.
         checkpoint: What verifying the folder has loaded, on the CPU; None where nothing has been
             verified yet, which is so for bundled networks and folders.
     """

@@ -70,9 +70,9 @@ def reads(monkeypatch) -> Counter[str]:
         counts["config"] += 1
         return parse(kind, text)
 
-    def counted_read(*arguments: object) -> dict[str, torch.Tensor]:
+    def counted_read(*arguments: object, **named: object) -> dict[str, torch.Tensor]:
         counts["weights"] += 1
-        return read(*arguments)
+        return read(*arguments, **named)
 
     monkeypatch.setattr(CheckpointConfig, "from_json", classmethod(counted_parse))
     monkeypatch.setattr(checkpoint, "read_tensors", counted_read)

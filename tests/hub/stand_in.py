@@ -7,9 +7,11 @@ set by an attribute and lasts until the attribute is reset.
 import base64
 import hashlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -55,13 +57,17 @@ class Hub:
     Args:
         status: HTTP status of every answer; 0 for the right one.
         seconds: Time before each answer.
-        hangs: What is never sent: "" for nothing, "all", or "body" for what follows the headers.
+        hangs: What is never sent: "" for nothing, "all", or "body" for what follows the headers;
+            "headers" are sent letter by letter for ever, "upload" leaves a large file unread.
         answers: Requests that are answered before it hangs.
-        pause: Seconds before each 64 KiB of a file.
+        pause: Seconds before each 64 KiB of a file, in either direction.
         cut: Bytes after which every file breaks off.
         mangle: Changes a file's bytes, but not the hash that is announced.
         announced: Sizes to announce in place of the real ones.
         page: Whether every answer is a web page.
+        odd: In place of None: what every answer is, as JSON.
+        messages: Of the commits that were made, oldest first.
+        large: Large files that were uploaded, by their SHA-256.
     """
 
     repositories: dict[tuple[str, str], Repository] = field(default_factory=dict)
@@ -76,6 +82,9 @@ class Hub:
     mangle: Callable[[bytes], bytes] | None = None
     announced: dict[str, int] = field(default_factory=dict)
     page: bool = False
+    odd: object = None
+    messages: list[str] = field(default_factory=list)
+    large: dict[str, bytes] = field(default_factory=dict)
     address: str = ""
     closed: threading.Event = field(default_factory=threading.Event)
 
@@ -106,17 +115,35 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._answer()
 
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def _body(self) -> bytes:
+        left = int(self.headers.get("Content-Length", 0))
+        if self.command == "PUT" and self.hub.hangs == "upload":
+            self.hub.closed.wait()
+        pieces = []
+        while left:
+            time.sleep(self.hub.pause)
+            pieces.append(self.rfile.read(min(left, 2**16)))
+            left -= len(pieces[-1])
+        return b"".join(pieces)
+
     def _answer(self) -> None:
         hub, path = self.hub, unquote(urlsplit(self.path).path)
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         hub.requests.append(f"{self.command} {path}")
+        body = self._body()
         hub.authorised.append("Authorization" in self.headers)
         if hub.hangs == "all" and len(hub.requests) > hub.answers:
             hub.closed.wait()
+        if hub.hangs == "headers" and len(hub.requests) > hub.answers:
+            self._drip()
         if hub.closed.is_set():
             self.close_connection = True
             return None
         time.sleep(hub.seconds)
+        if hub.odd is not None:
+            return self._json(hub.odd)
         if hub.page:
             return self._send(b"<!doctype html><title>Welcome</title>", type="text/html")
         if hub.status:
@@ -125,7 +152,12 @@ class Handler(BaseHTTPRequestHandler):
             return self._json({"errors": [], "warnings": []})
         if path == "/api/repos/create":
             return self._create(json.loads(body))
+        if self.command == "PUT":
+            hub.large[hashlib.sha256(body).hexdigest()] = body
+            return self._send(b"")
         parts = path.strip("/").split("/")
+        if parts[-1] == "batch":
+            return self._batch(json.loads(body)["objects"])
         if parts[0] == "api":
             return self._api(parts[1], "/".join(parts[2:4]), parts[4:], body)
         kind = parts.pop(0) if parts[0] == "spaces" else "models"
@@ -142,7 +174,12 @@ class Handler(BaseHTTPRequestHandler):
         if action == "preupload":
             files = json.loads(body)["files"]
             modes = [
-                {"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["size"] >= LARGE else "regular",
+                    "shouldIgnore": False,
+                }
+                for f in files
             ]
             return self._json({"files": modes})
         if action == "commit":
@@ -158,6 +195,18 @@ class Handler(BaseHTTPRequestHandler):
             return self._json([self._entry(p, data) for p, data in files.items()])
         siblings = [{"rfilename": p} for p in files]
         return self._json({"id": repo_id, "sha": oid, "siblings": siblings})
+
+    def _drip(self) -> None:
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        with suppress(OSError):
+            while not self.hub.closed.wait(0.1):
+                self.wfile.write(b"X-Slow: 1\r\n")
+
+    def _batch(self, objects: list[dict]) -> None:
+        """Say where large files are to be sent."""
+        for each in objects:
+            each["actions"] = {"upload": {"href": f"{self.hub.address}/large/{each['oid']}"}}
+        self._json({"objects": objects})
 
     def _entry(self, path: str, data: bytes) -> dict:
         size = self.hub.announced.get(path, len(data))
@@ -190,8 +239,12 @@ class Handler(BaseHTTPRequestHandler):
         files = dict(before[1]) if before else {}
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
-            if line["key"] == "file":
+            if line["key"] == "header":
+                self.hub.messages.append(value["summary"])
+            elif line["key"] == "file":
                 files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                files[value["path"]] = self.hub.large[value["oid"]]
             elif line["key"] == "deletedFile":
                 del files[value["path"]]
         oid = repository.commit(files, branch)
@@ -274,6 +327,8 @@ class StandIn:
         handler = type("BoundHandler", (Handler,), {"hub": self.hub})
         self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
         self._server.daemon_threads = True
+        # As on a slow line, what is not read soon keeps the other side from sending more.
+        self._server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
         self._port = self._server.server_address[1]
         self.hub.address = f"http://127.0.0.1:{self._port}"
         self.hub.closed.clear()

@@ -15,8 +15,9 @@ from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import load_checkpoint
 from dale_demo.hub import client as hub_client
 from dale_demo.hub.errors import translate
+from dale_demo.hub.idle_timeout import IdleTimeoutError
 from dale_demo.hub.lookup import pull, resolve
-from dale_demo.hub.names import HubError, HubName, UnreachableError, offered
+from dale_demo.hub.names import HubError, HubName, NotStoredError, UnreachableError, offered
 from tests.hub.fixtures import files_of
 from tests.tiny_network import save_tiny, tiny_config
 
@@ -112,6 +113,7 @@ def test_bundled_names_and_folders_need_no_request(hub, network, monkeypatch):
             "a--b/c",
             "ä/b",
         ),
+        *("a/b.git", "a/b.git@" + "0" * 40, "\ud800/b", "a" * 10**6),
         *("https://huggingface.co/a/b", "a/b?x=1", "a/b#c", "a\\b", "~/net", "a/b@x@y", "a" * 99),
     ],
 )
@@ -274,6 +276,17 @@ def test_a_network_that_would_exhaust_the_memory_is_refused_for_visitors(hub, ne
     hub.repository("ann/net").commit(files)
     with pytest.raises(HubError, match=r"too large to sample .* attention over 4,194,304"):
         resolve("ann/net", public=True)
+    assert hub.downloads() == ["config.json"]
+
+
+def test_a_network_of_large_images_but_few_features_is_refused_for_visitors(hub, network):
+    raw = json.loads((network / "config.json").read_text())
+    raw["network"] |= {"image_size": 4096, "patch": 128}
+    files = files_of(network) | {"config.json": json.dumps(raw).encode()}
+    hub.repository("ann/net").commit(files)
+    with pytest.raises(HubError, match=r"too large to sample .* GB of memory") as caught:
+        resolve("ann/net", public=True)
+    assert len(str(caught.value)) <= 300
     assert hub.downloads() == ["config.json"]
 
 
@@ -500,13 +513,36 @@ def test_pull_is_byte_for_byte(hub, commits, tmp_path):
     assert files_of(tmp_path / "copy") == files_of(found.folder)
 
 
+def wrapped(cause: Exception) -> RuntimeError:
+    """As the client raises what went wrong with a large file."""
+    error = RuntimeError("Error while uploading 'model.safetensors' to the Hub.")
+    error.__cause__ = cause
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "kind", "sentence"),
     [
         (LocalEntryNotFoundError("x"), UnreachableError, "The Hub stopped before a/b was here."),
         (EntryNotFoundError("x"), HubError, "A file of a/b was removed during the download."),
         (FileNotFoundError("x"), HubError, "a/b was removed from the cache meanwhile; try again."),
-        (OSError("no space\nleft."), HubError, "a/b was not downloaded completely: no space left."),
+        (OSError("no\nspace."), NotStoredError, "a/b was not transferred completely: no space."),
+        (
+            OSError(28, "No space left on device", "/home/ann/.cache/x"),
+            NotStoredError,
+            "a/b was not transferred completely: No space left on device.",
+        ),
+        (
+            AttributeError("get"),
+            UnreachableError,
+            "The server at https://huggingface.co is not a Hub.",
+        ),
+        (ImportError("no socksio"), HubError, "The Hub's client rejects a/b: no socksio."),
+        (
+            wrapped(IdleTimeoutError("cancelled")),
+            UnreachableError,
+            "The Hub does not answer.",
+        ),
         (ValueError("odd"), HubError, "The Hub's client rejects a/b: odd."),
         (KeyError("sha"), UnreachableError, "The server at https://huggingface.co is not a Hub."),
         (CheckpointError("ours"), CheckpointError, "ours"),

@@ -1,7 +1,11 @@
 """Uploads of networks and of the app: complete and unchanged, or refused."""
 
 import json
+import os
 import subprocess
+import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +16,12 @@ from huggingface_hub import ModelCard
 from dale_demo.checkpoint.card import completed, model_card
 from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import load_config
-from dale_demo.hub import publish
+from dale_demo.hub import local_paths, publish
 from dale_demo.hub.lookup import pull, resolve
-from dale_demo.hub.names import HubError, HubName
+from dale_demo.hub.names import HubError, HubName, UnreachableError
 from dale_demo.hub.publish import push, push_space
 from tests.hub.fixtures import files_of
-from tests.tiny_network import save_tiny
+from tests.tiny_network import save_tiny, tiny_config
 
 ROOT = Path(__file__).resolve().parents[2]
 NET, APP = HubName("ann/net"), HubName("ann/app")
@@ -135,6 +139,230 @@ def test_the_hub_does_not_accept_it(hub, logged_in, network, status, message):
     hub.status = status
     with pytest.raises(HubError, match=message):
         push(network, NET)
+
+
+PRIVATE = "/home/ann"
+RECORD = {
+    "command": "python -m dale_demo train --dataset 'folder:/home/ann/my digits/' "
+    "--out=/home/ann/x/net --from ../ann/old",
+    "notes": "Stopped once; see `/home/ann/x/log.txt` and https://example.org/home/log.",
+    "before": {"command": "python -m dale_demo train --dataset mnist --out /home/ann/old"},
+    "images": 9,
+}
+
+
+@pytest.fixture
+def at_home(tmp_path):
+    """A network whose records name local paths wherever they can."""
+    metrics = json.loads(json.dumps(EVALUATIONS))
+    metrics["evaluations"][0]["classifier"] = {"dataset": "folder:/home/ann/my digits/"}
+    dataset = "folder:/home/ann/my digits/"
+    return save_tiny(tmp_path / "own", dataset=dataset, training=RECORD, metrics=metrics)
+
+
+@pytest.mark.parametrize("card", ["generated", "with a word of one's own", "missing"])
+def test_no_local_path_is_published(hub, logged_in, at_home, card):
+    path = at_home / "README.md"
+    assert PRIVATE in path.read_text()
+    if card == "missing":
+        path.unlink()
+    elif card != "generated":
+        path.write_text(path.read_text() + "\nOne more word.\n")
+    config = (at_home / "config.json").read_bytes()
+    push(at_home, NET)
+    _, files = hub.repository("ann/net").at("main")
+    published = b"".join([*files.values(), json.dumps(hub.messages).encode()])
+    assert b"home" not in published.replace(b"https://example.org/home/log", b"")
+    assert b"/ann" not in published
+    raw = json.loads(files["config.json"])
+    assert raw["dataset"] == "folder:my digits"
+    assert raw["training"]["command"] == (
+        "python -m dale_demo train --dataset 'folder:my digits' --out=net --from old"
+    )
+    assert raw["training"]["command"] in files["README.md"].decode()
+    assert hub.messages == ["A network trained on folder:my digits"]
+    assert ("One more word." in files["README.md"].decode()) == (card == "with a word of one's own")
+    assert (at_home / "config.json").read_bytes() == config, "the folder keeps them"
+    resolve("ann/net").load()
+
+
+@pytest.mark.parametrize(
+    ("word", "short"),
+    [
+        ("/home/ann/x/net", "net"),
+        ("--out=/home/ann/net/", "--out=net"),
+        ("folder:/home/ann/a b", "folder:a b"),
+        ("folder://home/ann/a", "folder:a"),
+        ("idx:/home/ann/images,/home/ann/labels", "idx:images,labels"),
+        ("../../ann/net", "net"),
+        (r"C:\Users\ann\net", "net"),
+        (r"--out=C:/Users/ann/net", "--out=net"),
+        ("host:/home/ann/net", "host:net"),
+        ("/", "."),
+        *((same, same) for same in ("mnist", "runs/net", "ann/net@v1", "0.5", "idx:a,b", "")),
+        *((same, same) for same in ("https://a.example/b/c", "folder:digits", "a b/c")),
+    ],
+)
+def test_paths_in_words(word, short):
+    assert local_paths.in_word(word) == short
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("From /home/ann/x/net, in 2 h.", "From net, in 2 h."),
+        ("(`/home/ann/x`) and file:///home/ann/y", "(`x`) and file://y"),
+        (r"at C:\Users\ann", "at ann"),
+        ("'/home/ann/net' or '../../ann/net'", "'net' or 'net'"),
+        *(
+            (same, same)
+            for same in ("1/2 and / or /2", "https://a.example/b/c", "runs/a/b", "</b>")
+        ),
+        *((same, same) for same in ("precision/recall/both", r"$\frac{a}{b}$", "h = h_7 / 2")),
+    ],
+)
+def test_paths_in_running_text(text, short):
+    assert local_paths.in_text(text) == short
+
+
+def test_a_command_without_paths_stays_as_it_was_written():
+    odd = 'python  -m dale_demo train --out "runs/a"  --dataset idx:a,b'
+    assert local_paths.in_command(odd) == odd
+    assert "ann" not in local_paths.in_command("train --out '/home/ann/net")
+
+
+def deep(depth: int) -> dict:
+    record = {"command": "python"}
+    for _ in range(depth):
+        record = {"command": "python", "before": record}
+    return record
+
+
+ABSURD = {
+    "training": [
+        *({"command": value} for value in (5, None, [1], {"a": 1}, "\ud800")),
+        *({"command": "x", "before": value} for value in (5, "x", [1])),
+        *({"command": "x", "images": value} for value in ("x", [], None)),
+        *({"command": "x", "seconds": value} for value in ("x", float("inf"), float("nan"))),
+        *({"command": "x", "loss_curve": value} for value in (5, {"a": 1}, [1], "xy", [[1, "a"]])),
+        *({"command": "x", "settings": value} for value in (5, [1], {"guidance": float("nan")})),
+        {"command": "x", "hardware": {"a": [1]}},
+        {"command": "x", "notes": "n" * 700_000},
+        deep(150),
+    ],
+    "metrics": [
+        *({"evaluations": value} for value in (5, "x", [5], ["x"], [[]], {"a": 1}, [{}])),
+        *({"evaluations": [{"settings": 5, "class_accuracy": 5}]}, {"evaluations": [None]}),
+        *({"floors": 5}, {"notes": {"a": 1}}, {"evaluations": [{"class_accuracy": {"share": []}}]}),
+    ],
+}
+
+
+def refusal_of(network: Path) -> str:
+    try:
+        push(network, NET)
+    except CheckpointError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in ABSURD.items() for value in values]
+)
+def test_absurd_records_are_one_sentence_or_published(hub, logged_in, network, field, value):
+    raw = json.loads((network / "config.json").read_text())
+    (network / "config.json").write_text(json.dumps(raw | {field: value}))
+    for card in "there", "missing":
+        if card == "missing":
+            (network / "README.md").unlink()
+        hub.requests.clear()
+        if sentence := refusal_of(network):
+            assert len(sentence) <= 300
+            assert "\n" not in sentence
+        assert bool(hub.requests) == (not sentence)
+
+
+def test_a_card_that_is_a_pipe_is_replaced(hub, logged_in, network):
+    (network / "README.md").unlink()
+    os.mkfifo(network / "README.md")
+    push(network, NET)
+    assert (network / "README.md").read_text() == model_card(load_config(network))
+
+
+@pytest.fixture
+def patience(monkeypatch) -> float:
+    """A shorter timeout, in seconds."""
+    monkeypatch.setattr(publish, "IDLE_TIMEOUT", 1.5)
+    return 1.5
+
+
+def send(kind: str, network: Path, checkout: Path) -> str:
+    return push(network, NET) if kind == "push" else push_space(checkout, APP)
+
+
+@pytest.mark.parametrize("kind", ["push", "space"])
+@pytest.mark.parametrize("hangs", ["all", "headers"])
+@pytest.mark.parametrize("answers", [0, 1, 3])
+def test_a_hub_that_accepts_and_never_answers(
+    hub, logged_in, network, checkout, patience, kind, hangs, answers
+):
+    hub.hangs, hub.answers = hangs, answers
+    began = time.monotonic()
+    with pytest.raises(UnreachableError, match=r"^The Hub does not answer\.$"):
+        send(kind, network, checkout)
+    assert time.monotonic() - began < patience + 2
+    assert len(hub.requests) == answers + 1
+
+
+@pytest.mark.parametrize("kind", ["push", "space"])
+@pytest.mark.parametrize("odd", [5, [1, "x"], "text", {}, {"url": 5}])
+def test_a_hub_that_answers_nonsense(hub, logged_in, network, checkout, kind, odd):
+    hub.odd = odd
+    with pytest.raises(HubError) as refusal:
+        send(kind, network, checkout)
+    assert len(str(refusal.value)) <= 300
+
+
+@pytest.fixture
+def wide(tmp_path) -> Path:
+    """A network of many pieces, more than the buffers of a connection hold."""
+    return save_tiny(tmp_path / "wide", network=replace(tiny_config().network, width=160))
+
+
+def test_a_large_file_on_a_slow_line_makes_progress(hub, logged_in, wide, monkeypatch):
+    monkeypatch.setattr(publish, "IDLE_TIMEOUT", 3.0)
+    size = (wide / "model.safetensors").stat().st_size
+    hub.pause = 6.0 / (size / 2**16)
+    began = time.monotonic()
+    push(wide, NET)
+    assert time.monotonic() - began > 6.0
+    assert not [request for request in hub.requests if "xet" in request]
+    _, files = hub.repository("ann/net").at("main")
+    assert files["model.safetensors"] == (wide / "model.safetensors").read_bytes()
+
+
+def test_a_large_file_that_is_not_read_is_given_up(hub, logged_in, wide, patience):
+    """Negative control."""
+    hub.hangs = "upload"
+    with pytest.raises(UnreachableError, match="does not answer"):
+        push(wide, NET)
+
+
+def test_large_files_of_a_space_are_sent_one_by_one(hub, logged_in, checkout, patience):
+    contents = {name: name.encode() * 2**16 + b"\0" for name in ("one.bin", "two.bin", "three.bin")}
+    for name, data in contents.items():
+        (checkout / name).write_bytes(data)
+    git(checkout, "add", ".")
+    push_space(checkout, APP)
+    _, files = hub.repository("ann/app", "spaces").at("main")
+    assert contents.items() <= files.items()
+    hub.hangs = "upload"
+    (checkout / "one.bin").write_bytes(b"1" * 2**19)
+    (checkout / "two.bin").write_bytes(b"2" * 2**20 + b"\0")
+    with pytest.raises(UnreachableError, match="does not answer"):
+        push_space(checkout, APP)
+    left = [thread for thread in threading.enumerate() if not thread.daemon]
+    assert left == [threading.main_thread()], "no thread that would keep the program from ending"
 
 
 def git(folder: Path, *arguments: str) -> None:

@@ -6,7 +6,7 @@ from dale_demo.checkpoint.files import CheckpointError
 from dale_demo.checkpoint.folder import bundled_checkpoints
 from dale_demo.drawing.markdown import plain
 from dale_demo.hub import Resolved
-from dale_demo.ui.shared.networks import find, network_names
+from dale_demo.ui.shared.networks import find, network_config, network_names
 
 
 def network_field(*, key: str, help: str) -> Resolved:
@@ -33,6 +33,7 @@ def network_field(*, key: str, help: str) -> Resolved:
     )
     try:
         network = find(name)
+        network_config(network.folder)  # of a folder that the owner offers, nothing was read yet
     except CheckpointError as error:
         if not bundled_checkpoints():
             raise

@@ -1,8 +1,10 @@
 """The page Sample with networks from the Hub: typed, offered, unavailable, untrusted."""
 
 import json
+import re
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,83 @@ def test_a_network_that_is_not_available_is_replaced(app, name, sentence):
     (warning,) = app.warning
     assert sentence in warning.value
     assert warning.value.endswith("; the bundled network *home* is used instead.")
+    assert app.session_state["latest_run"].result.network == "home"
+
+
+def with_field(text: str) -> Callable[[dict[str, bytes]], None]:
+    """Replace the mean of ln x in config.json by a number that only JSON can write."""
+
+    def change(files: dict[str, bytes]) -> None:
+        files["config.json"] = re.sub(
+            rb'"log_mean": [^,]+', f'"log_mean": {text}'.encode(), files["config.json"]
+        )
+
+    return change
+
+
+BAD = {
+    "a mean of 10³⁰⁹": with_field("1" + "0" * 309),
+    "a mean of 1e999": with_field("1e999"),
+    "a mean of true": with_field("true"),
+    "no config": lambda files: files.pop("config.json"),
+    "a config that is a list": lambda files: files.update({"config.json": b"[1]"}),
+    "cut weights": lambda files: files.update(
+        {"model.safetensors": files["model.safetensors"][:-9]}
+    ),
+    "no repository": None,
+    "no name": None,
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_after_a_bad_network_a_good_one_works_at_once(app, hub, commits, network, kind):
+    next(commits)
+    if damage := BAD[kind]:
+        files = files_of(network)
+        damage(files)
+        hub.repository("ann/bad").commit(files)
+    press(choose(app, "home"))
+    app.number_input(key="seed").set_value(7).run()
+    app.selectbox(key="network").set_value("bad" if kind == "no name" else "ann/bad").run()
+    assert not app.exception
+    (warning,) = app.warning
+    assert len(warning.value) <= 400
+    assert warning.value.endswith("; the bundled network *home* is used instead.")
+    assert not app.button(key="sample").disabled
+    app.selectbox(key="network").set_value("ann/net").run()
+    assert not app.exception
+    assert not app.warning
+    press(app)
+    result = app.session_state["latest_run"].result
+    assert result.network == "ann/net"
+    assert (result.settings.seed, result.settings.steps) == (7, 2), "what was set before stays"
+
+
+def test_a_network_that_fails_as_nobody_has_foreseen(app, hub, commits, monkeypatch):
+    next(commits)
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("an unknown fault " * 50)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(hub_client, "load_checkpoint", fail)
+        choose(app, "ann/net")
+    (warning,) = app.warning
+    assert warning.value.startswith("ann/net cannot be loaded: RuntimeError;")
+    st.cache_resource.clear()  # as after RETRY_SECONDS
+    app.run()
+    assert not app.warning
+
+
+def test_an_offered_folder_without_a_network_is_replaced(app, tmp_path, monkeypatch):
+    """Its configuration is read when it is chosen, so the page keeps its widgets."""
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("DALE_NETWORKS", str(tmp_path / "empty"))
+    assert (
+        "the bundled network *home* is used"
+        in choose(app, str(tmp_path / "empty")).warning[0].value
+    )
+    press(app)
     assert app.session_state["latest_run"].result.network == "home"
 
 
