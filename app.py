@@ -5,6 +5,8 @@ from importlib import import_module
 
 import streamlit as st
 
+from dale_demo.ui.shared.assets import ICON
+from dale_demo.ui.shared.query import clean_query
 from dale_demo.ui.shared.space import share_address
 from dale_demo.ui.shared.splash import splash
 
@@ -20,7 +22,8 @@ def page(name: str) -> Callable[[], None]:
     return show
 
 
-st.set_page_config("Dale meets Langevin, live", ":material/ev_shadow:", "wide")
+st.set_page_config("Dale meets Langevin, live", ICON, "wide")
+clean_query()
 PAGES = [
     st.Page(page("sample"), title="Sample", default=True),
     st.Page(page("restore"), title="Noise and restore", url_path="restore"),

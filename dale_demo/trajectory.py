@@ -78,6 +78,14 @@ class Trajectory:
         """The images of the last frame [B, H, W, C]."""
         return self.estimates[-1]
 
+    @property
+    def coordinates(self) -> int:
+        """B·H·W·C, the numbers in a state that each histogram counts.
+
+        Read from the estimates: a grey state whose crossings are tinted has three channels too.
+        """
+        return math.prod(self.estimates.shape[1:])
+
     def sheets(self) -> Iterator[ImageArray]:
         """Yield the state and the estimate of each frame side by side, as grids [H', W', C]."""
         for state, estimate in zip(self.states, self.estimates, strict=True):

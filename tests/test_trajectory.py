@@ -77,6 +77,15 @@ def test_histograms_agree_with_numpy(steps, axis):
         assert counts[k].sum() > 0.8 * values.size
 
 
+@pytest.mark.parametrize(("channels", "tinted"), [(1, False), (1, True), (3, False), (3, True)])
+def test_histograms_count_every_coordinate(channels, tinted):
+    x = torch.linspace(1, 2, 64 * channels, dtype=torch.float64).reshape(1, channels, 8, 8)
+    last = Step(0, 0.0, x, x.log(), torch.zeros(1, dtype=torch.int64), 0)
+    run = recorded([last], count=1, tinted=tinted)
+    assert run.coordinates == x.numel()
+    assert run.linear_counts.sum() == x.numel()
+
+
 def test_the_linear_histogram_always_reaches_the_brightest_pixel():
     """At t = 0 no pixel may lie outside it."""
     x = torch.linspace(1, 2, 64, dtype=torch.float64).reshape(1, 1, 8, 8)

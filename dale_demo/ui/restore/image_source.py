@@ -2,17 +2,23 @@
 
 import numpy as np
 import streamlit as st
+from PIL import Image
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from dale_demo.datasets import DATASETS
 from dale_demo.ui.restore import stored_run
+from dale_demo.ui.restore.decode import MAX_BYTES, UploadError, decode
 from dale_demo.ui.restore.gallery import Item, gallery
 from dale_demo.ui.restore.images import GreyImage, grey
 from dale_demo.ui.restore.pixel_canvas import drawing
 from dale_demo.ui.restore.settings import DRAWN, UPLOADED, RestoreRequest
-from dale_demo.ui.restore.upload import MAX_BYTES, Fitted, fit
+from dale_demo.ui.restore.upload import Fitted, fit_image
+from dale_demo.ui.shared.queue import wait_turn
 
 FRAME = 28
 """Side of the frames for which `DatasetInfo.content_size` is given."""
+DECODED = "decoded"
+"""Key of the session's last upload: the file's identity, and its image, or what is wrong."""
 
 
 def chosen_image(request: RestoreRequest) -> GreyImage | None:
@@ -54,10 +60,30 @@ def _uploaded(size: int, content: int) -> GreyImage | None:
         help="It stays in this session and is deleted when you leave.",
     )
     if file is None:
+        st.session_state.pop(DECODED, None)
         return None
-    fitted = fit(file.getvalue(), size, content)
+    fitted = fit_image(_decoded(file), size, content)
     gallery(_fitting(fitted))
     return grey(fitted.frame)[..., 0]
+
+
+def _decoded(file: UploadedFile) -> Image.Image:
+    """The image of an upload, decoded once in its turn, whatever else is clicked afterwards.
+
+    Raises:
+        UploadError: It cannot be used.
+    """
+    identity, outcome = st.session_state.get(DECODED, (None, None))
+    if identity != file.file_id:
+        with wait_turn(st.empty()):
+            try:
+                outcome = decode(file.getvalue())
+            except UploadError as error:
+                outcome = str(error)
+        st.session_state[DECODED] = file.file_id, outcome
+    if isinstance(outcome, str):
+        raise UploadError(outcome)
+    return outcome
 
 
 def _fitting(fitted: Fitted) -> list[Item]:

@@ -67,8 +67,10 @@ def parse(painted: Any, identity: str, start: GreyImage) -> GreyImage:
     """
     if not isinstance(painted, dict) or painted.get("id") != identity:
         return start
-    try:
-        ink = bytes.fromhex(painted["ink"])
-    except (KeyError, TypeError, ValueError):
+    ink = painted.get("ink")
+    if not isinstance(ink, str) or len(ink) != 2 * start.size:  # two hexadecimal digits a pixel
         return start
-    return np.frombuffer(ink, np.uint8).reshape(start.shape) if len(ink) == start.size else start
+    try:
+        return np.frombuffer(bytes.fromhex(ink), np.uint8).reshape(start.shape)
+    except ValueError:
+        return start

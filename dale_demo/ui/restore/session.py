@@ -53,6 +53,8 @@ def keep(**changed: Any) -> None:
 def run_with_progress(doing: str, expected: int, work: Callable[[Watch], Work]) -> Work:
     """Do `work` in its turn, with a bar that counts steps up to about `expected`.
 
+    It pauses between two steps while others have their turn.
+
     Args:
         doing: What the bar says.
         work: Takes a function to be called with every step.
@@ -60,14 +62,16 @@ def run_with_progress(doing: str, expected: int, work: Callable[[Watch], Work]) 
     bar = st.empty()
     seen, drawn = 0, 0.0
 
-    def watch(_: object) -> None:
-        nonlocal seen, drawn
-        seen += 1
-        if time.monotonic() - drawn > DRAW_SECONDS:
-            drawn = time.monotonic()
-            bar.progress(min(1.0, seen / expected), f"{doing} …")
+    with wait_turn(bar) as turn:
 
-    with wait_turn(bar):
+        def watch(_: object) -> None:
+            nonlocal seen, drawn
+            seen += 1
+            if time.monotonic() - drawn > DRAW_SECONDS:
+                drawn = time.monotonic()
+                bar.progress(min(1.0, seen / expected), f"{doing} …")
+            turn.give_way()
+
         made = work(watch)
     bar.empty()
     return made

@@ -11,6 +11,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.cost import check_memory
 from dale_demo.checkpoint.folder import bundled_checkpoints
 from dale_demo.restoration import PosteriorSamplerName, RestorationSettings, check_map
 from dale_demo.ui.restore import stored_run
@@ -62,7 +63,8 @@ def controls() -> RestoreRequest:
     """Draw the widgets and read them.
 
     Raises:
-        ValueError: There is no network, or it is not one for grey images under x = 1 + pixel.
+        ValueError: There is no network, it is not one for grey images under x = 1 + pixel, or it
+            needs too much memory.
     """
     network = network_field(
         key="restorer",
@@ -76,6 +78,7 @@ def controls() -> RestoreRequest:
     source = _source(config)
     settings = RestorationSettings(**_noise(), **_reverse_process())
     hole, answers = _hole(config.network.image_size)
+    check_memory(config, answers)
     return RestoreRequest(network.name, network.folder, config, source, settings, hole, answers)
 
 
@@ -84,6 +87,7 @@ def _source(config: CheckpointConfig) -> str:
     shown = stored_run.load_examples(config.dataset)
     # A network from elsewhere may name a data set and mean other images or classes.
     fits = shown is not None and shown.shape == (len(names), size, size)
+    fits = fits and not {DRAWN, UPLOADED} & {*names}
     options = [*(names if fits else ()), DRAWN, UPLOADED]
     return choice(
         "Image",

@@ -1,33 +1,20 @@
-"""Fit an uploaded image file into the frame of a network, step by step, as the page shows.
+"""Fit an uploaded image into the frame of a network, step by step, as the page shows."""
 
-Uploads are not trusted: they are decoded only if they are PNG, JPEG or WebP of bounded size, and
-anything wrong with them becomes one sentence.
-"""
-
-import io
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from dale_demo.ui.restore.decode import MAX_BYTES, UploadError, decode
 from dale_demo.ui.restore.images import Intensity
 
-FORMATS = ("PNG", "JPEG", "WEBP")
-MAX_BYTES = 10 * 2**20
-MAX_PIXELS = 40_000_000
-"""As many as a phone's camera takes; a small file can claim far more, and so fill the memory."""
-WORKING_SIDE = 512
-"""Longer side to which an image is reduced before anything else."""
+__all__ = ["MAX_BYTES", "Fitted", "UploadError", "centre", "fit", "fit_image"]
+
 INK = 0.25
 """Share of the full range above which a pixel belongs to the content."""
 LEAST_RANGE = 8 / 255
 """An image whose values differ by less counts as one colour."""
-
-
-class UploadError(ValueError):
-    """The file cannot be used; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -50,16 +37,24 @@ class Fitted:
 
 
 def fit(data: bytes, size: int = 28, content: int = 20) -> Fitted:
-    """Fit a PNG, JPEG or WebP file into a frame, the way MNIST was made.
+    """Decode a PNG, JPEG or WebP file and fit it into a frame; see `decode` and `fit_image`.
+
+    Raises:
+        UploadError: The file cannot be decoded, or is of one colour only.
+    """
+    return fit_image(decode(data), size, content)
+
+
+def fit_image(colour: Image.Image, size: int = 28, content: int = 20) -> Fitted:
+    """Fit an RGB image into a frame, the way MNIST was made.
 
     Convert to grey, invert if the border is bright, set the background to 0, crop to the content,
     scale its longer side to `content` pixels, and put its centre of mass in the middle of
     `size` × `size` pixels.
 
     Raises:
-        UploadError: The file is of another kind, too large, damaged, or of one colour only.
+        UploadError: The image is of one colour only.
     """
-    colour = _decode(data)
     grey = np.asarray(colour.convert("L"), np.float64) / 255
     if np.ptp(grey) < LEAST_RANGE:
         raise UploadError("This image has one colour only; choose one with something on it.")
@@ -97,63 +92,6 @@ def _offset(mass: Intensity, side: int, size: int) -> int:
     """Offset that brings the centre of `mass` [side] to the middle of `size`, kept inside."""
     middle = float(mass @ (np.arange(side) + 0.5) / mass.sum())
     return min(size - side, max(0, round(size / 2 - middle)))
-
-
-def _decode(data: bytes) -> Image.Image:
-    """Decode to RGB, upright, on a plain ground, reduced to the working size.
-
-    The formats are named, and the size is checked before any pixel is decoded, as each decoder of
-    Pillow is code that a hostile file can reach.
-    """
-    if len(data) > MAX_BYTES:
-        raise UploadError(f"This file is larger than {MAX_BYTES >> 20} MB; choose a smaller one.")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if math.prod(image.size) > MAX_PIXELS:
-                raise UploadError(
-                    f"This image has {image.width:,} × {image.height:,} pixels, more than "
-                    f"{MAX_PIXELS // 10**6} million; make it smaller first."
-                )
-            image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
-            image.load()
-            return _plain(ImageOps.exif_transpose(_reduced(_eight_bit(image))))
-    except UploadError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise UploadError("This image claims to be enormous; choose a smaller one.") from error
-    except Image.UnidentifiedImageError as error:
-        raise UploadError("This is not a PNG, JPEG or WebP image.") from error
-    except Exception as error:  # a decoder may fail on a hostile file in any way at all
-        raise UploadError("This file is damaged or cut off; save it anew and try again.") from error
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The image in 8 bits a channel, as grey, RGB, or RGBA where something is transparent."""
-    if image.mode.startswith("I"):  # Pillow's own conversion clips at 255
-        deep = np.asarray(image).astype(np.int64)
-        eight = Image.fromarray((deep // 257).clip(0, 255).astype(np.uint8))
-        eight.info.update(image.info)
-        eight.getexif().load(image.getexif().tobytes())
-        return eight
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _reduced(image: Image.Image) -> Image.Image:
-    image.thumbnail((WORKING_SIDE, WORKING_SIDE))
-    return image
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Set what is transparent on white or black, whichever is farther from what is not."""
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    pixels = np.asarray(image.convert("LA"), np.float64)
-    grey, alpha = pixels[..., 0], pixels[..., 1]
-    mean = (grey * alpha).sum() / max(alpha.sum(), 1)
-    ground = Image.new("RGBA", image.size, "white" if mean < 128 else "black")
-    return Image.alpha_composite(ground, image).convert("RGB")
 
 
 def _border(grey: Intensity) -> Intensity:

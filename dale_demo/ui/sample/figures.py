@@ -1,5 +1,8 @@
 """Plotly figures of the Sample page; colours from the palette, the rest from the page's theme."""
 
+import math
+from typing import Any
+
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
@@ -7,7 +10,7 @@ from numpy.typing import NDArray
 from dale_demo.drawing.palette import SAMPLERS, STATE, THEORY
 from dale_demo.evaluation.trade_off import JOINED, PAPER_RADII, ROUND, Kind, Point, TradeOff
 
-TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20)
+LEAST_TICKS = 2
 SYMBOLS: dict[Kind, str] = {
     "ours": "circle",
     "additive": "circle-open",
@@ -48,10 +51,11 @@ def spread(
             ),
         ]
     )
+    deviations = np.concatenate([measured[shown], theory[shown]])
     figure.update_xaxes(
-        title="noise level s(t), falling", type="log", dtick=1, autorange="reversed"
+        title="noise level s(t), falling", type="log", tickvals=ticks(s), autorange="reversed"
     )
-    figure.update_yaxes(title="standard deviation of ln x", type="log", tickvals=TICKS)
+    figure.update_yaxes(title="standard deviation of ln x", type="log", tickvals=ticks(deviations))
     figure.update_layout(
         height=360,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
@@ -59,6 +63,26 @@ def spread(
         hovermode="x unified",
     )
     return figure
+
+
+def ticks(values: NDArray[Any]) -> list[float]:
+    """Round values for the labels of a log axis: 1, 2 and 5 times the powers of ten.
+
+    A run that was stopped may span less than one of these; then equal distances take their place.
+
+    Args:
+        values: What the axis shows; those that are not positive and finite are left out.
+    """
+    values = values[np.isfinite(values) & (values > 0)].astype(np.float64)
+    if not len(values):
+        return []
+    low, high = float(values.min()), float(values.max())
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    labels = [m * 10.0**power for power in powers for m in (1, 2, 5)]
+    inside = [float(f"{label:.1g}") for label in labels if low <= label <= high]
+    if len(inside) >= LEAST_TICKS:
+        return inside
+    return sorted({float(f"{value:.3g}") for value in np.linspace(low, high, 5)})
 
 
 def trade_off(measured: TradeOff, cost: str, axis: str) -> go.Figure:

@@ -5,7 +5,6 @@ All drawing is in player.js, on top of film.js.
 """
 
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,14 +64,13 @@ def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
 
 def _numbers(trajectory: Trajectory) -> dict[str, Any]:
     """The numbers of each frame, rounded to what can be seen."""
-    count = math.prod(trajectory.states.shape[1:4])
     return {
         "levels": trajectory.noise_levels.round(4).tolist(),
         "score_evaluations": trajectory.score_evaluations.tolist(),
         "crossings": trajectory.crossings.tolist(),
         "theory": trajectory.theory.round(5).tolist(),
         "fitted": trajectory.fitted.round(5).tolist(),
-        "count": count,
+        "count": trajectory.coordinates,
         "log": {
             "range": trajectory.log_range.round(5).tolist(),
             "counts": trajectory.log_counts.tolist(),

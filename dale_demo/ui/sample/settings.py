@@ -5,6 +5,7 @@ its default and ignores values that are not valid. The preset is not part of the
 shows which preset the other settings are, if any.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -12,6 +13,7 @@ from typing import Any, get_args
 import streamlit as st
 
 from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.cost import check_memory
 from dale_demo.drawing.markdown import plain
 from dale_demo.samplers import LANGEVIN, SAMPLER_LABELS, SAMPLERS, SamplerName
 from dale_demo.sampling import (
@@ -69,7 +71,8 @@ def controls() -> SampleRequest:
     """Draw the widgets and read them.
 
     Raises:
-        ValueError: There is no network, or the settings do not go together.
+        ValueError: There is no network, or the settings do not go together or need too much
+            memory.
     """
     network = network_field(
         key="network",
@@ -82,6 +85,7 @@ def controls() -> SampleRequest:
     settings = SamplingSettings(**values)
     with preset:
         _preset(presets(config.dataset), settings)
+    check_memory(config, len(settings.labels), signed=settings.can_cross)
     return SampleRequest(network.name, network.folder, config, settings)
 
 
@@ -160,7 +164,8 @@ def _sampler() -> dict[str, Any]:
 
 
 def _images(config: CheckpointConfig) -> dict[str, Any]:
-    names = (*config.class_names, NO_CLASS)
+    no_class = no_class_name(config.class_names)
+    names = (*config.class_names, no_class)
     chosen = st.pills(
         "Classes",
         names,
@@ -180,7 +185,7 @@ def _images(config: CheckpointConfig) -> dict[str, Any]:
         key="guidance",
         bind="query-params",
         format="%.2f",
-        disabled=chosen == [NO_CLASS],
+        disabled=chosen == [no_class],
         help="Classifier-free guidance: 1 is the network as trained, more makes images clearer and "
         "less varied, at two network evaluations for each score.",
     )
@@ -195,9 +200,17 @@ def _images(config: CheckpointConfig) -> dict[str, Any]:
     chosen_seed = seed(
         DEFAULT.seed, key="seed", help="The same seed and settings give the same images."
     )
-    classes = [names.index(name) if name != NO_CLASS else UNCONDITIONAL for name in chosen]
+    classes = [names.index(name) if name != no_class else UNCONDITIONAL for name in chosen]
     labels = cycle_labels(classes or range(len(config.class_names)), count)
     return {"labels": labels, "guidance": guidance, "seed": chosen_seed}
+
+
+def no_class_name(class_names: Sequence[str]) -> str:
+    """Name of the option without a label: `NO_CLASS`, in brackets where a class is called so."""
+    name = NO_CLASS
+    while name in class_names:
+        name = f"({name})"
+    return name
 
 
 def _advanced() -> dict[str, Any]:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 UI = Path(__file__).resolve().parents[1]
+ICON = UI / "shared" / "icon.svg"
+"""Of the browser's tab. Streamlit would fetch one of its own icons from another server."""
 
 
 def asset(*paths: str) -> str:

@@ -1,17 +1,21 @@
 """The page Noise and restore without a browser: how it opens, its widgets, mistakes."""
 
+import io
 import re
+import tomllib
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dale_demo import restoration
+from dale_demo.ui.restore import decode, image_source, stored_run, story
 from dale_demo.ui.restore import page as restore
 from dale_demo.ui.restore import pixel_canvas as canvas
-from dale_demo.ui.restore import stored_run, story
 from dale_demo.ui.restore.settings import DRAWN, UPLOADED
 from dale_demo.ui.shared import networks
 
@@ -101,6 +105,67 @@ def test_before_an_image_is_drawn_or_uploaded_nothing_is_restored(app, own):
     assert "Signal-to-noise" not in said(app)
 
 
+def png(shade: int) -> bytes:
+    """A bar on a dark ground."""
+    image = Image.new("L", (40, 30))
+    image.paste(shade, (10, 5, 18, 25))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def decoded(monkeypatch) -> list[bool]:
+    """For each upload that is decoded, whether it is the visitor's turn in the queue."""
+    calls: list[bool] = []
+    turns: list[object] = []
+
+    @contextmanager
+    def wait_turn(status):
+        turns.append(status)
+        yield
+        turns.pop()
+
+    def noted(data: bytes) -> Image.Image:
+        calls.append(bool(turns))
+        return decode.decode(data)
+
+    monkeypatch.setattr(image_source, "wait_turn", wait_turn)
+    monkeypatch.setattr(image_source, "decode", noted)
+    monkeypatch.setattr(restore, "_show", lambda *_: None)
+    return calls
+
+
+def test_an_upload_is_decoded_once_in_its_turn(app, decoded):
+    opened(app, picture=UPLOADED)
+    app.file_uploader(key="upload").upload("bar.png", png(200), "image/png").run()
+    for seed in (5, 6):
+        app.number_input(key="noise").set_value(seed).run()
+    assert not app.exception
+    assert not app.warning
+    assert decoded == [True]
+    app.file_uploader(key="upload").set_value(("other.png", png(250), "image/png")).run()
+    assert decoded == [True, True]
+
+
+def test_after_an_upload_that_cannot_be_used_a_good_one_works(app, decoded):
+    opened(app, picture=UPLOADED)
+    app.file_uploader(key="upload").upload("bad.png", png(200)[:60], "image/png").run()
+    app.number_input(key="noise").set_value(5).run()
+    assert not app.exception
+    assert "damaged" in app.warning[0].value
+    assert len(decoded) == 1
+    app.file_uploader(key="upload").set_value(("bar.png", png(200), "image/png")).run()
+    assert not app.exception
+    assert not app.warning
+
+
+def test_the_server_takes_no_upload_that_would_not_be_decoded():
+    config = Path(__file__).resolve().parents[3] / ".streamlit" / "config.toml"
+    server = tomllib.loads(config.read_text(encoding="utf-8"))["server"]
+    assert server["maxUploadSize"] * 2**20 == decode.MAX_BYTES
+
+
 def test_fill_gives_as_many_answers_as_asked(app, monkeypatch):
     monkeypatch.setattr(stored_run, "FILL_STEPS", 2)
     opened(app, hole="middle", answers="2")
@@ -142,7 +207,8 @@ def test_a_classical_filter_that_wins_is_named():
 @pytest.mark.parametrize(
     "painted",
     [None, 3, {}, {"id": "a"}, {"id": "b", "ink": "00" * 4}, {"id": "a", "ink": "zz" * 4},
-     {"id": "a", "ink": "00" * 5}, {"id": "a", "ink": 7}],
+     {"id": "a", "ink": "00" * 5}, {"id": "a", "ink": 7}, {"id": "a", "ink": "00  " * 2},
+     {"id": "a", "ink": [0] * 8}],
 )  # fmt: skip
 def test_a_message_that_is_not_of_this_canvas_changes_nothing(painted):
     start = np.full((2, 2), 9, np.uint8)

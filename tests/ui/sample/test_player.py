@@ -88,6 +88,16 @@ def test_numbers_of_the_frames_survive():
     np.testing.assert_array_equal(np.array(header["signs"]).T, run.signs)
 
 
+@pytest.mark.parametrize(("channels", "tinted"), [(1, False), (1, True), (3, False)])
+def test_bars_of_a_histogram_are_shares_of_all_coordinates(channels, tinted):
+    """Of a colour image each channel counts; that a grey one is tinted changes nothing."""
+    run = trajectory(channels=channels)
+    if tinted:
+        run = replace(run, states=np.repeat(run.states, 3, -1))
+    header, _ = unpack(player.pack(run))
+    assert header["count"] == 4 * 8 * 8 * channels
+
+
 def test_identity_follows_the_trajectory():
     run = trajectory()
     other = replace(run, states=255 - run.states)
