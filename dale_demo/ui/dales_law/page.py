@@ -152,13 +152,22 @@ def _stop(learning: LearningSession) -> None:
 
 
 def _advance(learning: LearningSession, training: "Training") -> None:
-    """Train for one slice, after waiting in the queue for the device."""
-    from dale_demo.ui.shared.queue import wait_turn
+    """Train for one slice, or for as long as it had to wait in the queue for the device.
+
+    Otherwise a training would advance by one slice for each share that the other runs have.
+    """
+    from dale_demo.ui.shared.queue import SHARE_SECONDS, wait_turn
 
     bar = st.progress(training.progress, training.status)
+    asked = time.monotonic()
     try:
         with wait_turn(bar):
+            began = time.monotonic()
+            own = min(SHARE_SECONDS, began - asked)
             training.advance(SLICE)
+            while not training.done and time.monotonic() - began < own:
+                bar.progress(training.progress, training.status)
+                training.advance(SLICE)
     except ValueError as error:
         learning.training, learning.remark = None, str(error)
         bar.empty()

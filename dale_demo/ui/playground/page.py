@@ -146,13 +146,14 @@ def _description(request: PlaygroundRequest) -> str:
 def _compare(request: PlaygroundRequest) -> None:
     """Draw the table of crossings and distances, row by row as they are measured."""
     settings = request.settings
-    with wait_turn(st.empty()):
+    with wait_turn(st.empty()) as turn:
         bare = floor(request.data, request.points, settings)
         st.markdown(CROSSING.format(particles=settings.particles, floor=bare))
         head = ("steps", *(f"{name}: crossed · distance" for name in request.samplers))
         slot = st.empty()
         for rows in _rows(request):
             slot.markdown(table(head, rows))
+            turn.give_way()
 
 
 def _rows(request: PlaygroundRequest) -> Iterator[list[tuple[str, ...]]]:

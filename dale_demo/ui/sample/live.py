@@ -21,7 +21,8 @@ from dale_demo.drawing.frames import ImageArray, enlarge, grid, jpeg_bytes, side
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, run
 from dale_demo.trajectory import Frame, Recorder, Trajectory, to_images
-from dale_demo.ui.shared.queue import wait_turn
+from dale_demo.ui.shared.estimate import ESTIMATOR
+from dale_demo.ui.shared.queue import Turn, wait_turn
 
 DRAW_SECONDS = 0.08
 """Least time between two drawn steps; a browser shows no more, and encoding one takes time."""
@@ -40,7 +41,7 @@ class RunResult:
         class_names: Of the network.
         settings: How it was sampled.
         steps: Steps done, `settings.steps` unless it was stopped.
-        seconds: How long it took; None for a stored run.
+        seconds: How long it took, without its pauses; None for a stored run.
     """
 
     trajectory: Trajectory
@@ -87,6 +88,8 @@ def sample(
 ) -> None:
     """Wait in the queue, then sample and draw; leave in `latest` whatever was reached.
 
+    The run pauses while others have their turn.
+
     Raises:
         ValueError: The network cannot do what `settings` ask.
     """
@@ -94,8 +97,8 @@ def sample(
     steps = run(checkpoint, settings)
     with (
         latest.running(),
-        wait_turn(progress),
-        _recorded(name, checkpoint, settings, latest) as watch,
+        wait_turn(progress) as turn,
+        _recorded(name, checkpoint, settings, latest, turn) as watch,
     ):
         drawn = 0.0
         for step in steps:
@@ -105,6 +108,8 @@ def sample(
                 image = sheet(step, frame, settings, checkpoint.config.positive_map)
                 view.image(_data_url(image), width="stretch")
                 progress.progress(step.index / settings.steps, _status(step, settings, watch))
+            if step.index < settings.steps:
+                turn.give_way()
 
 
 def sheet(
@@ -138,31 +143,43 @@ def network_evaluations(score_evaluations: int, settings: SamplingSettings) -> i
 
 
 class _Watch:
-    """Records the steps of one run and its time."""
+    """Records the steps of one run and its time, without its pauses.
 
-    def __init__(self, recorder: Recorder):
+    Attributes:
+        marks: Seconds and score evaluations at the first step after the start, and at the last.
+    """
+
+    def __init__(self, recorder: Recorder, turn: Turn):
         self.recorder = recorder
         self.last: Step | None = None
-        self._began = time.monotonic()
+        self.marks: list[tuple[float, int]] = []
+        self._began, self._turn = time.monotonic(), turn
 
     def see(self, step: Step) -> Frame | None:
         """Record a step; its frame, if the recorder has kept it."""
         self.last = step
+        # What comes before the first step also prepares the device, which happens once.
+        if step.index > 0:
+            self.marks[1:] = [(self.seconds, step.score_evaluations)]
         return self.recorder.add(step)
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self._began
+        return time.monotonic() - self._began - self._turn.paused
 
 
 @contextmanager
 def _recorded(
-    name: str, checkpoint: Checkpoint, settings: SamplingSettings, latest: LatestRun
+    name: str,
+    checkpoint: Checkpoint,
+    settings: SamplingSettings,
+    latest: LatestRun,
+    turn: Turn,
 ) -> Iterator[_Watch]:
     """Record the steps seen in the block, and fill `latest` however the block ends."""
     config = checkpoint.config
     recorder = Recorder.of(config, settings)
-    watch = _Watch(recorder)
+    watch = _Watch(recorder, turn)
     try:
         yield watch
     finally:
@@ -173,6 +190,17 @@ def _recorded(
             latest.fill(
                 RunResult(trajectory, name, config.class_names, settings, last.index, seconds)
             )
+            _teach(checkpoint, settings, watch)
+
+
+def _teach(checkpoint: Checkpoint, settings: SamplingSettings, watch: _Watch) -> None:
+    """Let later estimates know how long the steps of this run took."""
+    if len(watch.marks) < 2:
+        return
+    (began, before), (ended, after) = watch.marks
+    made = network_evaluations(after - before, settings)
+    network, device = checkpoint.config.network, checkpoint.model.class_averages.device.type
+    ESTIMATOR.learn(network, device, made, len(settings.labels), ended - began)
 
 
 def _status(step: Step, settings: SamplingSettings, watch: _Watch) -> str:

@@ -6,14 +6,16 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.datasets import BUNDLED_NETWORKS, DEFAULT_NETWORK
-from dale_demo.samplers import SAMPLERS
+from dale_demo.samplers import LANGEVIN, SAMPLERS
+from dale_demo.sampling import SamplingSettings
 from dale_demo.trajectory import Trajectory
 from dale_demo.ui.sample import downloads, stored_run, trade_off
 from dale_demo.ui.sample.live import LatestRun, RunResult, network_evaluations, sample
 from dale_demo.ui.sample.player import player
 from dale_demo.ui.sample.settings import NO_CLASS, SampleRequest, controls
 from dale_demo.ui.shared.equations import source
-from dale_demo.ui.shared.networks import network
+from dale_demo.ui.shared.estimate import ESTIMATOR, in_words, too_long
+from dale_demo.ui.shared.networks import device, network
 
 HEAD_START = 0.5
 """Seconds between the player and the widgets at the first visit.
@@ -96,15 +98,20 @@ def _settings_and_buttons(
     """The settings and the buttons; a press of Sample shows a run on the stage as it goes."""
     with st.sidebar:
         request = _request()
+    seconds = _seconds(request) if request else 0.0
+    refusal = too_long(seconds, _reducible(request.settings)) if request else None
     with buttons:
         start = st.button(
             "Sample",
             key="sample",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=request is None,
+            disabled=request is None or refusal is not None,
         )
         stop, remark = st.empty(), st.empty()
+    if refusal:
+        remark.warning(refusal)
+        return
     if start and request:
         stop.button("Stop", key="stop", icon=":material/stop:")
         try:
@@ -113,8 +120,35 @@ def _settings_and_buttons(
         except ValueError as error:
             remark.warning(str(error))
         stop.empty()
-    if request and not start and _differs(request, _shown(latest)):
-        remark.caption("Press **Sample** to see these settings.")
+    elif request:
+        _remark(remark, _differs(request, _shown(latest)), in_words(seconds))
+
+
+def _seconds(request: SampleRequest) -> float:
+    """How long the run that is asked for will take on this machine."""
+    settings, architecture = request.settings, request.config.network
+    images = len(settings.labels)
+    return ESTIMATOR.seconds(architecture, device(), settings.network_evaluations, images)
+
+
+def _reducible(settings: SamplingSettings) -> list[str]:
+    """What would make a run shorter, in the words of the widgets."""
+    choices = {
+        "fewer steps": settings.steps > 1,
+        "fewer repeats": settings.repeats > 1 and settings.sampler in LANGEVIN,
+        "fewer images": len(settings.labels) > 1,
+        "guidance 1": settings.network_evaluations > settings.score_evaluations,
+    }
+    return [what for what, possible in choices.items() if possible]
+
+
+def _remark(place: DeltaGenerator, differs: bool, duration: str) -> None:
+    """Beside the buttons: that the settings are not those shown, and how long they would take."""
+    if differs:
+        then = f": {duration}" if duration else ""
+        place.caption(f"Press **Sample** to see these settings{then}.")
+    elif duration:
+        place.caption(f"{duration.capitalize()}.")
 
 
 def _differs(request: SampleRequest, result: RunResult) -> bool:

@@ -1,9 +1,10 @@
 """The page Dale's law without a browser: its first view, its runs, and bad input."""
 
 import math
+import time
 from contextlib import ExitStack
 from pathlib import Path
-from types import SimpleNamespace
+from unittest.mock import Mock
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -207,12 +208,23 @@ def test_a_visitor_waits_in_the_queue(app, monkeypatch):
     with ExitStack() as others:
         for _ in range(queue.CONCURRENT_RUNS):
             others.enter_context(queue.QUEUE.ticket())
-        waited = []
-        clock = SimpleNamespace(sleep=lambda s: (waited.append(s), others.close()))
-        monkeypatch.setattr(queue, "time", clock)
+        leave = Mock(side_effect=lambda _: others.close())
+        monkeypatch.setattr(queue.Ticket, "wait", leave)
         started(app)
-    assert waited == [queue.POLL_SECONDS]
+    leave.assert_called_once_with(queue.POLL_SECONDS)
     assert learning(app).run != "stored"
+
+
+def test_a_training_that_waited_works_as_long_as_it_has_waited(app, monkeypatch):
+    """Or it would get one slice for each share of the runs that it waits for."""
+    monkeypatch.setattr(dales_law, "SLICE", 0)
+    with ExitStack() as others:
+        for _ in range(queue.CONCURRENT_RUNS):
+            others.enter_context(queue.QUEUE.ticket())
+        leave = Mock(side_effect=lambda _: (time.sleep(1), others.close()))
+        monkeypatch.setattr(queue.Ticket, "wait", leave)
+        started(app)
+    assert learning(app).training is None or learning(app).training.beat > 1
 
 
 @pytest.mark.parametrize("task", [name for name in TASKS if name != "r-of-k"])

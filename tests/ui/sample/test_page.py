@@ -19,7 +19,7 @@ from dale_demo.evaluation.trade_off import Point, TradeOff
 from dale_demo.sampling import PRESETS, run
 from dale_demo.ui.sample import live, settings, stored_run, trade_off
 from dale_demo.ui.sample import page as sample
-from dale_demo.ui.shared import queue
+from dale_demo.ui.shared import estimate, queue
 from tests.tiny_network import save_tiny
 
 APP = Path(__file__).resolve().parents[3] / "app.py"
@@ -225,6 +225,9 @@ class Slate:
     def info(self, text, **_):
         self.texts.append(text)
 
+    def empty(self):
+        pass
+
 
 @pytest.fixture
 def slate(monkeypatch):
@@ -282,7 +285,7 @@ def test_a_visitor_waits_in_the_queue_and_sees_how_many_are_ahead(slate, tiny, m
     with ExitStack() as others:
         for _ in range(queue.CONCURRENT_RUNS + 1):
             others.enter_context(queue.QUEUE.ticket())
-        monkeypatch.setattr(live.time, "sleep", lambda _: others.close())
+        monkeypatch.setattr(queue.Ticket, "wait", lambda *_: others.close())
         live.sample("tiny", tiny, TINY, latest)
     assert slate.texts[0].startswith("2 people are ahead of you")
     assert slate.texts[-1].startswith("Step 6 of 6 · 6 network evaluations")
@@ -299,6 +302,143 @@ def test_a_waiting_visitor_can_leave(slate, tiny, monkeypatch):
             live.sample("tiny", tiny, TINY, latest)
         assert len(queue.QUEUE) == queue.CONCURRENT_RUNS
     assert latest.result is None
+
+
+@pytest.fixture
+def one_place(monkeypatch):
+    """The queue with a single place, where nobody may keep others waiting."""
+    short = queue.Queue(1, share=0.0)
+    monkeypatch.setattr(queue, "QUEUE", short)
+    return short
+
+
+def come_at(step: int, others: ExitStack, monkeypatch) -> None:
+    """Let somebody join the queue when a run has reached a step."""
+    see = live._Watch.see
+
+    def watched(watch, seen):
+        if seen.index == step:
+            others.enter_context(queue.QUEUE.ticket())
+        return see(watch, seen)
+
+    monkeypatch.setattr(live._Watch, "see", watched)
+
+
+def test_a_long_run_pauses_for_others_and_loses_nothing(slate, tiny, one_place, monkeypatch):
+    latest, alone, real, skipped = live.LatestRun(), live.LatestRun(), time.monotonic, [0.0]
+
+    def wait_long(*_):
+        skipped[0] += 1000
+        others.close()
+
+    monkeypatch.setattr(time, "monotonic", lambda: real() + skipped[0])
+    live.sample("tiny", tiny, TINY, alone)
+    slate.texts.clear()
+    with ExitStack() as others:
+        come_at(3, others, monkeypatch)
+        monkeypatch.setattr(queue.Ticket, "wait", wait_long)
+        live.sample("tiny", tiny, TINY, latest)
+    assert any("ahead of you; your run pauses" in text for text in slate.texts)
+    assert not latest.result.stopped
+    assert (latest.result.trajectory.states == alone.result.trajectory.states).all()
+    assert latest.result.seconds < 1000, "a pause is not time that the run took"
+
+
+def test_a_run_that_is_stopped_in_a_pause_keeps_what_it_reached(
+    slate, tiny, one_place, monkeypatch
+):
+    latest = live.LatestRun()
+    with ExitStack() as others:
+        come_at(3, others, monkeypatch)
+        monkeypatch.setattr(slate, "info", Mock(side_effect=KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            live.sample("tiny", tiny, TINY, latest)
+        assert len(one_place) == 1, "its own place is free"
+    assert latest.result.steps == 3
+    assert len(latest.result.trajectory) == 4
+
+
+def test_a_finished_run_teaches_how_long_the_next_one_takes(slate, tiny, monkeypatch):
+    estimator = Mock()
+    monkeypatch.setattr(live, "ESTIMATOR", estimator)
+    live.sample("tiny", tiny, replace(TINY, guidance=2.0), live.LatestRun())
+    ((network, device, evaluations, images, seconds), _) = estimator.learn.call_args
+    assert (network, device, evaluations, images) == (tiny.config.network, "cpu", 8, 2), (
+        "two for each guided score, of those after the first step"
+    )
+    assert seconds > 0
+
+
+def test_a_stopped_run_teaches_it_too_unless_it_has_hardly_begun(slate, tiny, monkeypatch):
+    estimator = Mock()
+    monkeypatch.setattr(live, "ESTIMATOR", estimator)
+    monkeypatch.setattr(live, "DRAW_SECONDS", 0)
+    for steps, taught in ((1, 0), (4, 1)):
+        stop = Mock(side_effect=[*[None] * steps, KeyboardInterrupt])
+        monkeypatch.setattr(slate, "progress", stop)
+        with pytest.raises(KeyboardInterrupt):
+            live.sample("tiny", tiny, TINY, live.LatestRun())
+        assert estimator.learn.call_count == taught
+    assert estimator.learn.call_args[0][2] == 3
+
+
+LONG = {"steps": "1000", "pictures": "64", "repeats": "10", "sampler": "dale-langevin"}
+
+
+def estimated(monkeypatch, seconds: float) -> None:
+    """Make every run take so long."""
+    monkeypatch.setattr(sample.ESTIMATOR, "seconds", lambda *_: seconds)
+
+
+def test_the_time_of_a_run_stands_beside_the_button(app, monkeypatch):
+    estimated(monkeypatch, 41)
+    app.query_params["steps"] = "100"
+    app.run()
+    assert [c.value for c in app.caption if "about" in c.value] == [
+        "Press **Sample** to see these settings: about 40 s."
+    ]
+    estimated(monkeypatch, 1)
+    app.run()
+    assert not any("about" in c.value for c in app.caption)
+    assert any(c.value == "Press **Sample** to see these settings." for c in app.caption)
+
+
+def test_the_time_of_the_run_that_is_shown_stands_there_too(app, monkeypatch):
+    estimated(monkeypatch, 41)
+    press(app).run()
+    assert any(c.value == "About 40 s." for c in app.caption)
+
+
+def test_a_run_that_would_take_too_long_is_refused_in_one_sentence(app, monkeypatch):
+    app.query_params.update(LONG | {"guidance": "2", "classes": "a"})
+    estimated(monkeypatch, 5400)
+    app.run()
+    assert not app.exception
+    (warning,) = app.warning
+    assert "about 90 min" in warning.value
+    assert "fewer steps, fewer repeats, fewer images or guidance 1" in warning.value
+    assert "command line" in warning.value
+    assert len(warning.value) <= 300
+    assert app.button(key="sample").disabled
+    monkeypatch.setattr(sample, "sample", lambda *_: pytest.fail("sampled all the same"))
+    app.button(key="sample").proto.disabled = False  # a forged click
+    app.button(key="sample").click().run()
+    assert not app.exception
+    assert result_of(app) is None
+    estimated(monkeypatch, 1)
+    app.run()
+    assert not app.warning
+    assert not app.button(key="sample").disabled
+
+
+@pytest.mark.parametrize("name", ["wide", "paper", "annealed"])
+def test_a_preset_is_not_too_long_before_anything_is_measured(name):
+    network = checkpoint.load_config(checkpoint.find_checkpoint(DEFAULT_NETWORK))
+    chosen = settings.presets(network.dataset)[name]
+    runs = chosen.network_evaluations
+    seconds = estimate.guess(network.network, "cpu", runs, stored_run.IMAGES)
+    assert estimate.too_long(seconds, []) is None
+    assert estimate.too_long(20_000 / runs * 64 / stored_run.IMAGES * seconds, [])
 
 
 def test_a_step_that_is_recorded_and_drawn_is_made_into_images_once(slate, tiny, monkeypatch):
