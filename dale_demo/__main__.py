@@ -5,6 +5,7 @@ import sys
 
 import click
 
+from dale_demo.checks import brief
 from dale_demo.cli.evaluate import evaluate
 from dale_demo.cli.hub import pull, push, space
 from dale_demo.cli.sample import sample
@@ -24,6 +25,15 @@ for command in (train, sample, evaluate, train_classifier, push, pull, space):
     cli.add_command(command)
 
 
+INTERRUPTED = {
+    "train": "; a training run is continued by the same command.",
+    "train-classifier": "; nothing was saved, the same command starts again.",
+    "sample": "; no file was written.",
+    "evaluate": "; what was measured is kept where --json or --update-card was given.",
+}
+"""What an interruption leaves of the commands that work for long."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
     try:
@@ -32,13 +42,20 @@ def main() -> None:
         fail(error.format_message())
     except (ValueError, OSError) as error:
         fail(str(error))
+    except MemoryError:
+        fail("Out of memory; use a smaller --batch-size, fewer images or a smaller network.")
     except click.Abort:
-        fail("Interrupted; a training run is continued by the same command.")
+        # The group itself has no options with values, so the command comes first.
+        fail(f"Interrupted{INTERRUPTED.get(''.join(sys.argv[1:2]), '.')}")
+    except Exception as error:
+        if not type(error).__module__.startswith(("torch._inductor", "torch._dynamo")):
+            raise
+        fail("The network cannot be compiled on this machine; leave out --compile.")
 
 
 def fail(message: str) -> None:
-    """Print one line and leave with exit code 2."""
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    """Print one short line and leave with exit code 2."""
+    print("error: " + brief(message), file=sys.stderr)
     raise SystemExit(2)
 
 

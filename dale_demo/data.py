@@ -1,6 +1,7 @@
 """Load labelled images (torchvision sets, IDX files, image folders) and map pixels into x > 0."""
 
 import math
+import stat
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -11,16 +12,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.checks import brief
 from dale_demo.datasets import DATASETS, KMNIST, KMNIST_10K, KMNIST_10K_HELD_OUT, DatasetInfo
 from dale_demo.process import LogNormal
 
 Split = Literal["train", "test"]
 
+MAX_IDX_BYTES, MAX_IMAGE_BYTES = 4 * 2**30, 256 * 2**20
+
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
 
 
 class DataError(ValueError):
-    """Raised where data cannot be read; the message says what to do."""
+    """Raised where data cannot be read; the message says what to do, in 300 characters at most."""
+
+    def __init__(self, sentence: str = ""):
+        super().__init__(brief(sentence))
 
 
 class PositiveMap(StrEnum):
@@ -159,6 +166,8 @@ def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Data
     data = load(name, "train", root)
     if ":" not in name:
         return data, load(name, "test", root)
+    if len(data) < 2:
+        raise DataError(f"{name} holds one image; two are needed, one of them to test on.")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     test, train = order.tensor_split([math.ceil(len(data) / 10)])
     return data[train], data[test]
@@ -199,8 +208,12 @@ def _load_idx(name: str, path: str) -> Dataset:
 
     try:
         images_path, labels_path = path.split(",")
+        for file in (images_path, labels_path):
+            _require_file(Path(file), MAX_IDX_BYTES)
         images, labels = read_image_file(images_path), read_label_file(labels_path)
-    except (OSError, ValueError, TypeError, AssertionError, KeyError, RuntimeError) as error:
+    except DataError:
+        raise
+    except (LookupError, OSError, ValueError, TypeError, AssertionError, RuntimeError) as error:
         raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error!r}.") from error
     if len(images) != len(labels):
         raise DataError(f"{len(images)} images but {len(labels)} labels in {path!r}.")
@@ -211,6 +224,12 @@ def _load_idx(name: str, path: str) -> Dataset:
 
 def _load_folder(name: str, path: Path) -> Dataset:
     classes = [p for p in _visible(path) if p.is_dir()]
+    for folder in classes:
+        if not folder.name.isprintable():  # half of a surrogate pair stands for a foreign byte
+            raise DataError(
+                f"The class folder {folder.name!a} has a name that is not printable UTF-8; "
+                "rename it."
+            )
     if not classes:
         raise DataError(f"{path} holds no class folders; expected DIR/<class>/<image>.")
     images, labels = [], []
@@ -227,6 +246,20 @@ def _load_folder(name: str, path: Path) -> Dataset:
     return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(p.name for p in classes))
 
 
+def _require_file(file: Path, max_bytes: int) -> None:
+    """Refuse a pipe or a device, which may never end, or a file too large.
+
+    Raises:
+        DataError: It is one of these, or a folder.
+        OSError: It is missing.
+    """
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{file} is a folder, a pipe or a device, not a file.")
+    if status.st_size > max_bytes:
+        raise DataError(f"{file} has {status.st_size:,} bytes; at most {max_bytes:,} are read.")
+
+
 def _visible(path: Path) -> list[Path]:
     """Entries of `path` by name, without hidden ones such as .DS_Store; [] if it is no folder."""
     return sorted(p for p in path.glob("*") if not p.name.startswith("."))
@@ -237,6 +270,7 @@ def _read_image(file: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        _require_file(file, MAX_IMAGE_BYTES)
         with Image.open(file) as image:
             if image.mode == "I;16":  # Pillow's own conversion clips at 255
                 return (np.asarray(image) // 257).astype(np.uint8)[..., None]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint.folder import Checkpoint
+from dale_demo.checks import check_float, check_int, shown
 from dale_demo.datasets import DATASETS
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.noise import Noise
@@ -36,6 +37,13 @@ UNCONDITIONAL = -1
 """The label of an image without a class."""
 
 
+MAX_STEPS, MAX_EVALUATIONS = 100_000, 1_000_000
+"""Steps, or repeats, of a run, and score evaluations for one image."""
+MAX_IMAGES, MAX_GUIDANCE, MAX_SEED = 1_000_000, 1000, 2**64 - 1
+MAX_BYTES = 4 * 2**30
+"""The images of a run are kept in memory until all are sampled."""
+
+
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValueError(f"Unknown {name} {value!r}; choose from {', '.join(choices)}.")
@@ -51,14 +59,15 @@ class SamplingSettings:
         sampler: Which of `samplers.SAMPLERS`.
         noise_level: s(T), where sampling starts, in [0.002, 20].
         mu: Drift μ; None means σ²/2, which keeps the median constant.
-        steps: N, intervals of the grid.
+        steps: N, intervals of the grid, up to 100,000.
         grid: Spacing of the times: "karras" in noise level, or "uniform" in t.
         start: Distribution of X_T: "exact" has, at each pixel, the first two log moments of the
             noised data of the label, at any noise level; "fitted" is the one stored with the
             checkpoint, for the checkpoint's process only; "class-averaged" noises the mean image
             of each sample's class (of class i mod C for an unconditional sample i).
         labels: Class of each image, −1 where unconditional.
-        guidance: Weight w ≥ 0 of classifier-free guidance; 1 is the conditional score itself.
+        guidance: Weight w, from 0 to 1000, of classifier-free guidance; 1 is the conditional score
+            itself.
         seed: Seed of every random draw, not negative.
         annealing, repeats, step_size, tweedie: For the two Langevin samplers only; see
             `samplers.LangevinOptions`.
@@ -91,17 +100,21 @@ class SamplingSettings:
                 f"noise_level must be in [{MIN_NOISE_LEVEL:g}, {MAX_NOISE_LEVEL:g}], "
                 f"the range that networks are trained for, got {self.noise_level}."
             )
-        if self.steps < 1:
-            raise ValueError(f"steps must be at least 1, got {self.steps}.")
+        if isinstance(self.steps, int) and self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {shown(self.steps)}.")
+        check_int("steps", self.steps, 1, MAX_STEPS)
+        check_int("repeats", self.repeats, 1, MAX_STEPS)
         if not self.labels:
             raise ValueError("labels must name at least one image; −1 means unconditional.")
+        check_int("The number of images", len(self.labels), 1, MAX_IMAGES)
         if min(self.labels) < UNCONDITIONAL:
             raise ValueError(f"labels must be −1 or more, got {min(self.labels)}.")
-        if not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise ValueError(f"guidance must be finite and not negative, got {self.guidance}.")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative, got {self.seed}.")
+        check_float("guidance", self.guidance, 0, MAX_GUIDANCE)
+        if isinstance(self.seed, int) and self.seed < 0:
+            raise ValueError(f"seed must not be negative, got {shown(self.seed)}.")
+        check_int("seed", self.seed, 0, MAX_SEED)
         _ = self.process, self.langevin  # building them checks mu and the Langevin options
+        check_int("The number of score evaluations", self.score_evaluations, 1, MAX_EVALUATIONS)
 
     @property
     def process(self) -> GeometricBrownianMotion:
@@ -217,13 +230,20 @@ def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:
     """Check `settings` against a network.
 
     Raises:
-        ValueError: The network has no such class, or its fitted start belongs to another process.
+        ValueError: The network has no such class, its fitted start belongs to another process, or
+            the images take more than `MAX_BYTES`.
     """
     classes, own = checkpoint.model.config.num_classes, checkpoint.config.process
     if max(settings.labels) >= classes:
         raise ValueError(
             f"Label {max(settings.labels)} is not one of this network's classes; "
             f"choose from 0 to {classes - 1}, or −1 for unconditional."
+        )
+    size = len(settings.labels) * math.prod(checkpoint.config.network.image_shape)
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{len(settings.labels):,} images of this network take {size / 2**30:,.0f} GiB, more "
+            f"than {MAX_BYTES >> 30}; sample fewer at a time, each time with another seed."
         )
     if settings.start == "fitted" and settings.process != own:
         raise ValueError(

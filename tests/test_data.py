@@ -1,6 +1,7 @@
 """Loading IDX files, folders and torchvision sets, and the maps into x > 0."""
 
 import math
+import os
 import struct
 
 import numpy as np
@@ -243,3 +244,65 @@ def empty_class(root, idx):
 def test_bad_input_says_what_is_wrong(make, message, tmp_path, idx):
     with pytest.raises(DataError, match=message):
         load(make(tmp_path, idx))
+
+
+@pytest.fixture
+def odd_file(tmp_path):
+    """Make a file that is none: a pipe that nobody writes to, a device without end, a folder."""
+
+    def make(kind: str, name: str = "odd"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "device":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+        return path
+
+    return make
+
+
+special_files = pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+
+
+@special_files
+def test_special_files_are_refused_as_idx(kind, odd_file, idx):
+    images, labels = idx.removeprefix("idx:").split(",")
+    odd = odd_file(kind)
+    for pair in (f"{odd},{labels}", f"{images},{odd}"):
+        with pytest.raises(DataError, match="a pipe or a device"):
+            load(f"idx:{pair}")
+    assert len(load(idx)) > 0, "files themselves are read"
+
+
+@special_files
+def test_special_files_are_refused_as_images(kind, odd_file, tmp_path):
+    odd_file(kind, "set/a/0.png")
+    with pytest.raises(DataError, match="a pipe or a device"):
+        load(f"folder:{tmp_path / 'set'}")
+
+
+def test_a_file_too_large_to_read_is_refused(idx, monkeypatch):
+    monkeypatch.setattr("dale_demo.data.MAX_IDX_BYTES", 10)
+    with pytest.raises(DataError, match="bytes; at most 10 are read"):
+        load(idx)
+
+
+def test_a_class_folder_that_is_not_named_in_utf_8_is_refused(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    with pytest.raises(DataError, match=r"'caf.udce9' has a name that is not printable"):
+        load(f"folder:{tmp_path}")
+
+
+def test_one_image_cannot_be_split(tmp_path):
+    (tmp_path / "a").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "a" / "0.png")
+    with pytest.raises(DataError, match="holds one image; two are needed"):
+        load_split(f"folder:{tmp_path}")
+
+
+def test_an_error_quotes_a_long_name_shortly():
+    assert len(str(DataError("x" * 10_000))) <= 300

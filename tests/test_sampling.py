@@ -156,12 +156,21 @@ def test_labels_repeat_the_classes_in_turn():
         ({"start": "zero"}, "Unknown start"),
         ({"noise_level": 21.0}, "noise_level must be in"),
         ({"noise_level": float("nan")}, "noise_level must be in"),
-        ({"mu": float("inf")}, "mu must be finite"),
+        ({"mu": float("inf")}, "mu must be"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"labels": ()}, "at least one image"),
         ({"labels": (0, -2)}, "−1 or more"),
         ({"guidance": float("nan")}, "guidance"),
         ({"seed": -1}, "seed"),
+        ({"steps": 10**10}, "steps must be an integer from 1 to 100000"),
+        ({"steps": 10**5000}, "an integer of about 5,000 digits"),
+        ({"steps": True}, "steps must be"),
+        ({"steps": 2.5}, "steps must be"),
+        ({"repeats": 10**10}, "repeats must be"),
+        ({"sampler": "dale-langevin", "steps": 10**5, "repeats": 99}, "score evaluations must be"),
+        ({"guidance": 1e300}, "guidance must be"),
+        ({"seed": 2**64}, "seed must be"),
+        ({"labels": (0,) * 1_000_001}, "number of images must be"),
         ({"annealing": 1.5}, "annealing"),
         ({"repeats": 0}, "repeats"),
         ({"step_size": 0.0}, "step_size"),
@@ -182,3 +191,12 @@ def test_settings_that_do_not_fit_the_network(checkpoint):
             run(checkpoint, SamplingSettings(), indices=indices)
     with pytest.raises(ValueError, match="batch_size"):
         sample_images(checkpoint, SamplingSettings(), batch_size=0)
+
+
+def test_more_images_than_memory_holds_are_refused(monkeypatch, tmp_path):
+    network = load_checkpoint(save_tiny(tmp_path))
+    settings = SamplingSettings(steps=2, labels=(0,) * 10)
+    check(network, settings)
+    monkeypatch.setattr("dale_demo.sampling.MAX_BYTES", 10 * 64 - 1)
+    with pytest.raises(ValueError, match=r"10 images of this network take .* sample fewer"):
+        check(network, settings)

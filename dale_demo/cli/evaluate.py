@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dale_demo.cli.options import (
-    COUNT,
+    IMAGES,
     SWEPT,
     bf16_option,
+    check_compiler,
     check_folder,
     checkpoint_option,
     compile_option,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @checkpoint_option
-@click.option("--num-images", type=COUNT, default=2000, help="How many images.")
+@click.option("--num-images", type=IMAGES, default=2000, help="How many images.")
 @click.option(
     "--conditional/--unconditional", default=True, help="Take all classes in turn, or none."
 )
@@ -107,6 +108,7 @@ def evaluate(
 
     if json_file:
         check_folder(json_file)
+    check_compiler(compiled, device)
     state = PartialState(cpu=device == "cpu")
     found = find_network(checkpoint)
     if update_card:
@@ -117,7 +119,8 @@ def evaluate(
     classifier = _load_classifier(classifier_folder, network, device)
     classes = range(len(network.config.class_names)) if conditional else ()
     runs = [
-        sampling_settings(network, classes, num_images, **one) for one in _combinations(options)
+        sampling_settings(network, classes, num_images, batch_size=batch_size, **one)
+        for one in _combinations(options)
     ]
     end, features = network.config.min_noise_level, inception.name if inception else CLASSIFIER
     report = Report.resume(checkpoint, found.folder, json_file, features, end)
@@ -126,7 +129,7 @@ def evaluate(
         reference = _load_reference(
             classifier, inception, network.config.dataset, data_root, num_images
         )
-    if reference and not report.floor(num_images, conditional):
+    if reference and not report.floor(min(num_images, len(reference.train)), conditional):
         report.floors.append(reference.floor(num_images, conditional))
     for settings in report.missing(runs):
         with progress_bar(settings, batch_size) as watch:
@@ -186,15 +189,16 @@ def _load_reference(
     """The real images of `dataset`; where they cannot be compared with, None, and it is said."""
     from dale_demo.data import DataError, load_split
     from dale_demo.evaluation.evaluate import Reference
-    from dale_demo.evaluation.metrics import NEIGHBOUR
+    from dale_demo.evaluation.metrics import needs
 
     try:
-        if count <= NEIGHBOUR:
-            raise DataError(f"they need more than {NEIGHBOUR} images.")
-        return Reference(classifier, *load_split(dataset, data_root), inception=inception)
+        train, test = load_split(dataset, data_root)
     except DataError as error:
         click.echo(f"No distances to real images: {error}", err=True)
         return None
+    if few := needs(count, len(test)):
+        click.echo(f"Not measured of {count} images and {len(test)} real ones: {few}.", err=True)
+    return Reference(classifier, train, test, inception=inception)
 
 
 def _combinations(options: dict[str, Any]) -> Iterator[dict[str, Any]]:

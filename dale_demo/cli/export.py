@@ -1,6 +1,7 @@
 """Write sampling runs to files: arrays, an image grid, or its animation, by the file's ending."""
 
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from dale_demo.drawing.frames import ImageArray, durations
 from dale_demo.samplers import Step, Watch
 from dale_demo.sampling import SamplingSettings, sample_images
 from dale_demo.trajectory import Recorder
+
+MAX_FILM_BYTES = 2 * 2**30
+"""States and estimates of an animation, which are kept in memory until it is encoded."""
 
 
 def export(
@@ -38,6 +42,19 @@ def kind_of(file: Path) -> str:
     if kind not in KINDS:
         raise ValueError(f"Unknown ending of {file}; choose from {', '.join(KINDS)}.")
     return kind
+
+
+def check_film(kind: str, checkpoint: Checkpoint, settings: SamplingSettings) -> None:
+    """Check, before the work, that memory holds the frames of a run; raises ValueError."""
+    if kind not in (".webp", ".gif"):
+        return
+    shape = checkpoint.config.network.image_shape
+    size = 2 * (settings.steps + 1) * len(settings.labels) * math.prod(shape)
+    if size > MAX_FILM_BYTES:
+        raise ValueError(
+            f"An animation of {len(settings.labels):,} images in {settings.steps:,} steps takes "
+            f"{size / 2**30:,.1f} GiB, more than {MAX_FILM_BYTES >> 30}; write .npz or .png."
+        )
 
 
 def _npz(

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 Command = Callable[..., None]
 
-COUNT = click.IntRange(min=1)
+COUNT = click.IntRange(1, 10**12)
+IMAGES = click.IntRange(1, 10**6)
+"""How many images one command samples: `sampling.MAX_IMAGES`, written out to keep torch away."""
 
 LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie")
 """Options that only the two Langevin samplers take, as `SamplingSettings` spells them."""
@@ -109,7 +111,7 @@ SAMPLING_OPTIONS = (
     click.option("--repeats", type=int, help="Langevin: updates at each time."),
     click.option("--step-size", type=float, help="Langevin: fixed step in place of the grid's."),
     click.option("--tweedie/--no-tweedie", default=None, help="Langevin: noise-free last step."),
-    click.option("--batch-size", type=COUNT, default=100, help="Images sampled at a time."),
+    click.option("--batch-size", type=IMAGES, default=100, help="Images sampled at a time."),
 )
 
 
@@ -143,11 +145,27 @@ def find_device(name: str) -> "torch.device":
     return torch.device(name)
 
 
+def check_compiler(compiled: bool, device: str) -> None:
+    """Check, before the work, that --compile finds what it needs; raises ValueError."""
+    if not compiled or find_device(device).type != "cpu":
+        return
+    from torch._inductor.cpp_builder import get_cpp_compiler
+
+    try:
+        get_cpp_compiler()
+    except RuntimeError as error:
+        raise ValueError(
+            "--compile needs a C++ compiler on a CPU, such as g++; install one, or leave it out."
+        ) from error
+
+
 def run_record(device: str) -> dict[str, Any]:
     """The part of a training record that is known before the run: its command and hardware."""
     from dale_demo.hardware import hardware
 
     command = "python -m dale_demo " + shlex.join(sys.argv[1:])
+    # The name of a file need not be UTF-8; what is written of it must be.
+    command = command.encode(errors="backslashreplace").decode()
     return {"command": command, "hardware": hardware(find_device(device))}
 
 
@@ -173,9 +191,15 @@ def check_folder(file: Path) -> None:
 
 
 def sampling_settings(
-    checkpoint: "Checkpoint", classes: Sequence[int], count: int, preset: str, **options: Any
+    checkpoint: "Checkpoint",
+    classes: Sequence[int],
+    count: int,
+    preset: str,
+    batch_size: int,
+    **options: Any,
 ) -> "SamplingSettings":
-    """The preset with the options that were given, checked against the network."""
+    """The preset with the options that were given, checked against the network and the memory."""
+    from dale_demo.checkpoint.cost import MAX_COMMAND_BYTES, check_memory
     from dale_demo.samplers import LANGEVIN
     from dale_demo.sampling import PRESETS, check, cycle_labels, paper_annealed
 
@@ -190,6 +214,13 @@ def sampling_settings(
         option = stray[0].replace("_", "-")
         raise ValueError(f"--{option} belongs to the samplers {' and '.join(LANGEVIN)} only.")
     check(checkpoint, settings)
+    check_memory(
+        checkpoint.config,
+        min(count, batch_size),
+        MAX_COMMAND_BYTES,
+        signed=settings.can_cross,
+        advice="use a smaller --batch-size",
+    )
     return settings
 
 

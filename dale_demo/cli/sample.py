@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from dale_demo.cli.options import (
-    COUNT,
+    IMAGES,
     Several,
     check_folder,
     checkpoint_option,
@@ -21,7 +21,7 @@ from dale_demo.cli.options import (
 
 @click.command()
 @checkpoint_option
-@click.option("--num-images", type=COUNT, default=16, help="How many images.")
+@click.option("--num-images", type=IMAGES, default=16, help="How many images.")
 @click.option(
     "--labels", type=Several(click.INT), help="Classes to take in turn, such as 0,1,2.  [none]"
 )
@@ -50,7 +50,8 @@ def sample(
     kind = export.kind_of(out)
     check_folder(out)
     loaded = load_network(checkpoint, device)
-    settings = sampling_settings(loaded, labels or (), num_images, **options)
+    settings = sampling_settings(loaded, labels or (), num_images, batch_size=batch_size, **options)
+    export.check_film(kind, loaded, settings)
     with progress_bar(settings, batch_size) as watch:
         data = export.export(kind, loaded, settings, batch_size, watch)
     write_atomically(out, data)

@@ -3,13 +3,16 @@
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from dale_demo.cli.options import (
+    COUNT,
     Several,
     bf16_option,
+    check_compiler,
     compile_option,
     data_root_option,
     dataset_option,
@@ -18,6 +21,9 @@ from dale_demo.cli.options import (
     run_record,
 )
 from dale_demo.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from dale_demo.checkpoint.folder import Checkpoint
 
 DEFAULT = TrainingConfig()
 
@@ -34,6 +40,15 @@ DEFAULT = TrainingConfig()
     help="How pixels become positive: 1 + pixel, or e^pixel, which is additive diffusion.",
 )
 @click.option("--images", default=DEFAULT.images, help="Images to see in all.")
+@click.option(
+    "--continue-to",
+    type=COUNT,
+    metavar="IMAGES",
+    help="Go on with the finished network in --out until it has seen so many images over all its "
+    "runs: from its averaged weights, with the settings of its last run where none are given, the "
+    "next seed, and a learning rate that warms up and falls anew over the images added.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
 @click.option("--batch-size", default=DEFAULT.batch_size, help="Global batch size.")
 @click.option("--learning-rate", default=DEFAULT.learning_rate, help="Peak learning rate of Adam.")
 @click.option("--width", default=DEFAULT.width, help="Channels at the first level.")
@@ -88,6 +103,8 @@ def train(
     device: str,
     compiled: bool,
     bf16: bool,
+    continue_to: int | None,
+    overwrite: bool,
     **settings: Any,
 ) -> None:
     """Train a network; an unfinished run in --out is continued."""
@@ -96,7 +113,9 @@ def train(
     from dale_demo import training
     from dale_demo.checkpoint.folder import load_checkpoint
     from dale_demo.data import PositiveMap, load
+    from dale_demo.training.continuation import check_data
     from dale_demo.training.distributed import leave
+    from dale_demo.training.state import check_unfinished
 
     config = TrainingConfig(**settings)
     names = {
@@ -106,9 +125,17 @@ def train(
     }
     folders = {role: find_network(name).folder for role, name in names.items() if name}
     _check_out(out, [folders[role] for role in ("teacher", "weaker") if role in folders])
+    check_compiler(compiled, device)
     record = run_record(device)
-    data = replace(load(dataset, "train", data_root), positive_map=PositiveMap(positive_map))
     networks = {role: load_checkpoint(folder) for role, folder in folders.items()}
+    if continue_to:
+        networks["initial"], config = _continued(out, continue_to, overwrite, initial, settings)
+        positive_map = _map_of(networks["initial"], positive_map)
+    elif not overwrite:
+        check_unfinished(Path(out))
+    data = replace(load(dataset, "train", data_root), positive_map=PositiveMap(positive_map))
+    if continue_to:
+        check_data(networks["initial"], data)
     run = training.train(
         data,
         out,
@@ -120,6 +147,8 @@ def train(
         initial=networks.get("initial"),
         teacher=networks.get("teacher"),
         weaker=networks.get("weaker"),
+        overwrite=overwrite,
+        further=continue_to is not None,
     )
     # Closed here, an interrupted run is saved at once, not while the interpreter shuts down.
     with closing(run), tqdm(total=config.images, unit=" images", unit_scale=True) as bar:
@@ -133,3 +162,26 @@ def _check_out(out: str, teachers: list[Path]) -> None:
     """Refuse to write over a network while another learns from it."""
     if Path(out).resolve() in [folder.resolve() for folder in teachers]:
         raise ValueError(f"--out {out} holds a network that this run learns from; choose another.")
+
+
+def _continued(
+    out: str, total: int, overwrite: bool, initial: str | None, settings: dict[str, Any]
+) -> "tuple[Checkpoint, TrainingConfig]":
+    """The network in `out` and the settings of its further run; raises ValueError."""
+    from dale_demo.training.continuation import continued
+
+    given = _given(settings)
+    if overwrite or initial or "images" in given:
+        raise ValueError("--continue-to takes no --overwrite, --from or --images beside it.")
+    return continued(out, total, {name: settings[name] for name in given})
+
+
+def _map_of(network: "Checkpoint", asked: str) -> str:
+    """The map that a further run takes: that of the network, unless another was asked for."""
+    return asked if _given({"positive_map": asked}) else network.config.positive_map.value
+
+
+def _given(settings: dict[str, Any]) -> set[str]:
+    """Which options of the command were given, not left at their defaults."""
+    source = click.get_current_context().get_parameter_source
+    return {name for name in settings if source(name) is not ParameterSource.DEFAULT}

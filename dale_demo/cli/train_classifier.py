@@ -1,11 +1,11 @@
 """The command that trains a classifier."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import click
 
 from dale_demo.cli.options import (
-    COUNT,
     data_root_option,
     dataset_option,
     device_option,
@@ -18,19 +18,39 @@ from dale_demo.cli.options import (
 @dataset_option
 @click.option("--out", required=True, type=click.Path(file_okay=False), help="Its folder.")
 @data_root_option
-@click.option("--epochs", type=COUNT, default=4, help="Passes over the training images.")
-@click.option("--seed", default=0, help="Seed of the weights and all random draws.")
+@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+@click.option(
+    "--epochs", type=click.IntRange(1, 10_000), default=4, help="Passes over the training images."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    help="Seed of the weights and all random draws.",
+)
 @device_option
 def train_classifier(
-    dataset: str, out: str, data_root: str | None, epochs: int, seed: int, device: str
+    dataset: str,
+    out: str,
+    data_root: str | None,
+    overwrite: bool,
+    epochs: int,
+    seed: int,
+    device: str,
 ) -> None:
-    """Train a classifier for `evaluate`, and measure it on the test images."""
+    """Train a classifier for `evaluate`, and measure it on the test images.
+
+    It is saved at the end: an interrupted run leaves nothing, and starts again.
+    """
     from tqdm import tqdm
 
+    from dale_demo.checkpoint.files import CONFIG_FILE
     from dale_demo.data import load_split
     from dale_demo.evaluation import classifier as classifiers
     from dale_demo.evaluation.recognition import accuracy
 
+    if (Path(out) / CONFIG_FILE).exists() and not overwrite:
+        raise ValueError(f"{out} holds a network; replace it by --overwrite, or choose another.")
     record = run_record(device)
     train, test = load_split(dataset, data_root)
     classifier = classifiers.new_classifier(train, seed).to(find_device(device))
@@ -42,4 +62,4 @@ def train_classifier(
     metrics = {"test_accuracy": measured.value, "interval": measured.interval}
     config = replace(classifier.config, training=record, metrics=metrics)
     classifiers.save_classifier(out, classifier, config)
-    click.echo(f"Test accuracy {measured.value:.2%}; wrote {out}.")
+    click.echo(f"Test accuracy {measured.value:.2%}; wrote {click.format_filename(out)}.")

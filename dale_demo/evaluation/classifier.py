@@ -23,23 +23,25 @@ from dale_demo.checkpoint.files import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     CheckpointError,
+    one_line,
     write_atomically,
 )
 from dale_demo.checkpoint.folder import (
     BUNDLED,
     Checkpoint,
-    check_tensors,
     read_config,
-    read_tensors,
 )
 from dale_demo.checkpoint.history import training_section
 from dale_demo.checkpoint.metadata import front_matter, hub_metadata
+from dale_demo.checkpoint.weights import read_tensors
+from dale_demo.checks import check_float, check_int, check_word, shown
 from dale_demo.data import Dataset
 from dale_demo.datasets import title_of
 from dale_demo.drawing.markdown import plain
 
 ARCHITECTURE = "small-cnn-classifier"
 CLASSIFIERS = BUNDLED / "classifiers"
+MAX_CLASSES, MAX_NAME = 4096, 4096
 BATCH = 250
 """Images at a time."""
 
@@ -56,7 +58,7 @@ class ClassifierConfig:
         metrics: Measured on the test data, as JSON.
 
     Raises:
-        ValueError: No classes, or no channels.
+        ValueError: No classes, no channels, or a field of another type or beyond its range.
     """
 
     dataset: str
@@ -66,9 +68,23 @@ class ClassifierConfig:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "class_names", tuple(map(str, self.class_names)))
-        if not self.class_names or type(self.image_channels) is not int or self.image_channels < 1:
-            raise ValueError(f"A classifier needs classes and at least one channel: {self}.")
+        if not isinstance(self.class_names, list | tuple) or not self.class_names:
+            raise ValueError(f"A classifier needs class names, got {shown(self.class_names)}.")
+        object.__setattr__(self, "class_names", tuple(self.class_names))
+        check_int("The number of classes", len(self.class_names), 1, MAX_CLASSES)
+        for name in self.class_names:
+            check_word("Each of the class names", name, MAX_NAME)
+        check_word("dataset", self.dataset, MAX_NAME)
+        check_int("image_channels", self.image_channels, 1, 3)
+        if not (isinstance(self.training, Mapping) and isinstance(self.metrics, Mapping)):
+            raise ValueError("training and metrics must be JSON objects.")
+        accuracy, interval = self.metrics.get("test_accuracy"), self.metrics.get("interval", ())
+        if accuracy is not None:
+            check_float("test_accuracy", accuracy, 0, 1)
+            if not isinstance(interval, list | tuple) or len(interval) != 2:
+                raise ValueError(f"interval must be two shares, got {shown(interval)}.")
+            for share in interval:
+                check_float("interval", share, 0, 1)
 
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
@@ -212,10 +228,11 @@ def load_classifier(folder: Path | str, device: torch.device | str = "cpu") -> C
     try:
         config = ClassifierConfig(**raw)
     except (TypeError, ValueError) as error:
-        raise CheckpointError(f"{CONFIG_FILE} is incomplete or wrong: {error}") from error
+        raise CheckpointError(
+            f"{CONFIG_FILE} is incomplete or wrong: {one_line(error)}."
+        ) from error
     classifier = Classifier(config)
-    tensors = read_tensors(folder / WEIGHTS_FILE)
-    check_tensors(tensors, classifier.state_dict())
+    tensors = read_tensors(folder / WEIGHTS_FILE, expected=classifier.state_dict())
     classifier.load_state_dict(tensors)
     classifier.requires_grad_(False).eval()
     return classifier.to(memory_format=torch.channels_last).to(device)

@@ -103,20 +103,18 @@ class Reference:
             labels: The classes that the images were sampled for [N], −1 for none.
 
         Returns:
-            "pictures" (N); "frechet", "kernel", "precision" and "recall", each with its value and
-            standard error; "pixel_law"; "imbalance", between the classes recognised and those
-            sampled for (those of the test images where a label is −1); "nearest_training".
+            "pictures" (N); of "frechet", "kernel", "precision" and "recall" those that so many
+            images allow, each with its value and standard error; "pixel_law"; "imbalance", between
+            the classes recognised and those sampled for (those of the test images where a label is
+            −1); "nearest_training".
         """
         features = self.describe(images)
-        precision, recall = metrics.precision_recall(features, self.features)
+        measured = metrics.distances(features, self.features)
         classes = len(self.classifier.config.class_names)
         wanted = labels if labels.min() >= 0 else self.test.labels
         return {
             "pictures": len(images),
-            "frechet": metrics.frechet(features, self.features).to_dict(),
-            "kernel": metrics.kernel(features, self.features).to_dict(),
-            "precision": precision.to_dict(),
-            "recall": recall.to_dict(),
+            **{name: measure.to_dict() for name, measure in measured.items()},
             "pixel_law": metrics.pixel_distribution(images, self.test.images),
             "imbalance": metrics.imbalance(self.classifier.predict(images), wanted, classes),
             "nearest_training": self.nearest_training(images),

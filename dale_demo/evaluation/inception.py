@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from dale_demo.checkpoint.files import CheckpointError
-from dale_demo.checkpoint.folder import read_tensors
+from dale_demo.checkpoint.weights import read_tensors
 
 BATCH = 50
 """Images at a time, each enlarged to 299×299."""

@@ -1,5 +1,6 @@
 """Distances of samples to real images: pure functions of features [N, F] and of pixels."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,24 @@ ROWS = 1000
 """Rows of a distance matrix at a time, so that 10,000 × 60,000 distances need no 2 GB."""
 
 
+MIN_ROWS = {"frechet": 2, "kernel": 2, "precision": NEIGHBOUR + 1, "recall": NEIGHBOUR + 1}
+"""Images that a measure needs on either side."""
+
+
+def needs(count: int, real: int) -> str:
+    """What cannot be measured of `count` images beside `real` ones, in words; "" if all can."""
+    few = [name for name, rows in MIN_ROWS.items() if min(count, real) < rows]
+    return ", ".join(f"{_TITLES[name]} (needs {MIN_ROWS[name]} of each)" for name in few)
+
+
+_TITLES = {
+    "frechet": "Fréchet distance",
+    "kernel": "kernel distance",
+    "precision": "precision",
+    "recall": "recall",
+}
+
+
 @dataclass(frozen=True)
 class Measure:
     """A number and its standard error over samplings of the images."""
@@ -24,9 +43,32 @@ class Measure:
     value: float
     error: float
 
+    @property
+    def told(self) -> bool:
+        """Whether it says anything: finite, and not 0 ± 0."""
+        return (
+            math.isfinite(self.value)
+            and math.isfinite(self.error)
+            and (self.value != 0 or self.error != 0)
+        )
+
     def to_dict(self) -> dict[str, float]:
         """As JSON."""
         return {"value": self.value, "error": self.error}
+
+
+def distances(features: Tensor, reference: Tensor) -> dict[str, Measure]:
+    """Every measure of features [N, F] that so many rows allow, by its key in `MIN_ROWS`.
+
+    A set whose images are all the same has no spread, and so no standard error: what comes out as
+    no number, or as nothing but zeros, is left out too.
+    """
+    rows, found = min(len(features), len(reference)), dict[str, Measure]()
+    if rows >= MIN_ROWS["frechet"]:
+        found |= {"frechet": frechet(features, reference), "kernel": kernel(features, reference)}
+    if rows >= MIN_ROWS["precision"]:
+        found |= zip(("precision", "recall"), precision_recall(features, reference), strict=True)
+    return {name: measure for name, measure in found.items() if measure.told}
 
 
 class _Identity(nn.Module):
@@ -69,7 +111,8 @@ class FrechetDistance:
             raise ValueError(f"Expected {self._width} features, got {features.shape[1]}.")
         self._metric.reset()
         self._metric.update(features.double(), real=False)
-        return max(0.0, self._metric.compute().item())
+        # `max(distance, 0)`, unlike `max(0, distance)`, keeps a distance that is no number.
+        return max(self._metric.compute().item(), 0.0)
 
 
 def frechet(features: Tensor, reference: Tensor, seed: int = 0) -> Measure:
@@ -127,7 +170,8 @@ def precision_recall(features: Tensor, reference: Tensor) -> tuple[Measure, Meas
     """Share of samples among the reference, and of the reference among the samples.
 
     A set's manifold is the union of balls around its rows, each out to the row's third nearest
-    neighbour (Kynkäänniemi 2019). Errors are those of a share, √(p(1 − p)/n).
+    neighbour (Kynkäänniemi 2019). Errors are those of a share, √(p(1 − p)/n), for which a p of 0
+    or 1 is moved inwards by one case.
 
     Args:
         features, reference: [N, F] and [M, F], N and M above 3.
@@ -147,7 +191,9 @@ def _coverage(rows: Tensor, manifold: Tensor) -> Measure:
     )
     inside = torch.cat([(torch.cdist(part, manifold) <= radii).any(1) for part in rows.split(ROWS)])
     share = inside.double().mean().item()
-    return Measure(share, (share * (1 - share) / len(rows)) ** 0.5)
+    # At 0 and 1 the formula has no width; Laplace's estimate, one hit and one miss more, has.
+    spread = share if 0 < share < 1 else (share * len(rows) + 1) / (len(rows) + 2)
+    return Measure(share, (spread * (1 - spread) / len(rows)) ** 0.5)
 
 
 def nearest(rows: Tensor, pool: Tensor) -> tuple[Tensor, Tensor]:

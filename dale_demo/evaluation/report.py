@@ -7,14 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dale_demo.checkpoint.files import WEIGHTS_FILE, write_atomically
+from dale_demo.checkpoint.files import WEIGHTS_FILE, read_text, write_atomically
 from dale_demo.checkpoint.results import floor_kind, quality_table
+from dale_demo.checks import check_float, check_word
 from dale_demo.evaluation.evaluate import Record, described
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
 from dale_demo.sampling import SamplingSettings
 
 CLASSIFIER = "a classifier"
 """Whose features distances are taken in, unless another network's are asked for."""
+
+MAX_REPORT_BYTES = 16 * 2**20
+"""Some 10,000 evaluations."""
+MAX_NAME = 4096
+_DAMAGE = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""What use of another's JSON may raise."""
 
 
 @dataclass
@@ -69,13 +76,28 @@ class Report:
 
     @classmethod
     def _read(cls, file: Path) -> "Report":
+        text = read_text(file, MAX_REPORT_BYTES)
         try:
-            raw = json.loads(file.read_text())
+            raw = json.loads(text)
             if "last_level" in raw:  # its name in files written before
                 raw["min_noise_level"] = raw.pop("last_level")
-            return cls(**raw)
-        except (ValueError, TypeError) as error:
+            report = cls(**raw)
+            report._check()
+        except _DAMAGE as error:
             raise ValueError(f"{file} holds no report; name another file.") from error
+        return report
+
+    def _check(self) -> None:
+        """Raise one of `_DAMAGE` unless everything can be used as it is in a report of our own."""
+        for name in ("checkpoint", "weights", "features"):
+            check_word(name, getattr(self, name), MAX_NAME)
+        check_float("min_noise_level", self.min_noise_level, 0, 1)
+        for records in (self.floors, self.evaluations):
+            if not (isinstance(records, list) and all(isinstance(one, dict) for one in records)):
+                raise TypeError("Floors and evaluations must be lists of objects.")
+        if not all(isinstance(one["settings"], dict) for one in self.evaluations):
+            raise TypeError("The settings of an evaluation must be an object.")
+        self.to_markdown()
 
     def missing(self, runs: Iterable[SamplingSettings]) -> list[SamplingSettings]:
         """Those of `runs` that have not been evaluated."""

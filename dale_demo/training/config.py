@@ -6,6 +6,11 @@ Imports no torch: the command line shows these defaults as its own in `--help`.
 import math
 from dataclasses import dataclass
 
+from dale_demo.checks import check_float, check_int
+
+MAX_IMAGES = 10**12
+MAX_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
@@ -45,18 +50,20 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.images < 1 or self.batch_size < 1:
-            raise ValueError("images and batch_size must be at least 1.")
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}.")
-        if not (0 <= self.ema < 1 and 0 <= self.label_dropout <= 1):
-            raise ValueError("ema must be in [0, 1) and label_dropout in [0, 1].")
-        if not self.log_noise_std > 0:
-            raise ValueError(f"log_noise_std must be positive, got {self.log_noise_std}.")
-        if not math.isfinite(self.guidance):
-            raise ValueError(f"guidance must be finite, got {self.guidance}.")
-        if not self.guidance_below > 0:
-            raise ValueError(f"guidance_below must be positive, got {self.guidance_below}.")
+        for name in ("images", "batch_size"):
+            check_int(name, getattr(self, name), 1, MAX_IMAGES)
+        check_int("warmup", self.warmup, 0, MAX_IMAGES)
+        check_int("seed", self.seed, 0, MAX_SEED)
+        check_float("ema", self.ema, 0, 1)
+        check_float("label_dropout", self.label_dropout, 0, 1)
+        check_float("log_noise_mean", self.log_noise_mean, -100, 100)
+        for name, most in (("learning_rate", 100), ("log_noise_std", 100), ("guidance_below", 1e6)):
+            check_float(name, getattr(self, name), 0, most)
+            if not getattr(self, name):
+                raise ValueError(f"{name} must be positive, got 0.")
+        check_float("guidance", self.guidance, -1000, 1000)
+        if self.ema == 1:
+            raise ValueError("ema must be below 1, or the average would never move.")
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then a half cosine to 0."""

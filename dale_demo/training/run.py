@@ -27,6 +27,7 @@ from torch.optim.swa_utils import AveragedModel
 from dale_demo import paper
 from dale_demo.checkpoint.card import model_card
 from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.files import CONFIG_FILE, MAX_CONFIG_BYTES, CheckpointError, check_size
 from dale_demo.checkpoint.folder import Checkpoint, save_checkpoint
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser
@@ -35,14 +36,26 @@ from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
 from dale_demo.score import from_denoiser
 from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
-from dale_demo.training.initial import initial_model
-from dale_demo.training.state import STATE_FILE, State, Trained, read_state, write_state
+from dale_demo.training.initial import check_weights, initial_model
+from dale_demo.training.state import (
+    STATE_FILE,
+    State,
+    Trained,
+    agrees,
+    check_unfinished,
+    read_state,
+    write_state,
+)
 from dale_demo.training.teacher import Teacher
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
 SAVE_SECONDS = 180.0
 """How often an unfinished run is saved."""
+CURVE_POINTS = 10_000
+"""Points of the loss that are kept in the course of a run: its state must stay readable."""
+CURVE_BYTES = 2**14
+"""More than the curve of the loss adds to config.json in the course of a run."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +91,14 @@ def train(
     initial: Checkpoint | None = None,
     teacher: Checkpoint | None = None,
     weaker: Checkpoint | None = None,
+    overwrite: bool = False,
+    further: bool = False,
 ) -> Generator[Progress, None, None]:
     """Train on `data` and keep a checkpoint in the folder `out`.
 
     An unfinished run in `out` with the same configuration is continued exactly where it stopped.
-    What cannot be trained is refused at once; the rest happens as the generator is advanced. The
-    checkpoint and the state are saved every `SAVE_SECONDS`, at the end, and when the
+    What cannot be trained or saved is refused at once; the rest happens as the generator is
+    advanced. The checkpoint and the state are saved every `SAVE_SECONDS`, at the end, and when the
     generator is closed or interrupted; any other error leaves what was last saved.
 
     Args:
@@ -98,6 +113,8 @@ def train(
         teacher: Trained network, of any size, to learn from in place of the data; the images then
             only give the states to learn at. See `Teacher`.
         weaker: The same with less training, from which `teacher` is guided away.
+        overwrite: Replace a network in `out`, finished or of another configuration.
+        further: `initial` is the finished network in `out`, to go on with; see `continuation`.
 
     Returns:
         A generator of Progress, on every process; only the main one writes. Close it where you
@@ -106,12 +123,18 @@ def train(
     Raises:
         ValueError: The batch does not divide over the processes or exceeds the data, the loss is no
             longer finite, `initial` has another shape, or a teacher lacks one of its three parts.
-        CheckpointError: The unfinished run in `out` is of another configuration, other data or
-            another teacher, or damaged; or the network is larger than a checkpoint may be.
+        CheckpointError: `out` holds a finished network; the unfinished run in it is of another
+            configuration, other data or another teacher, or damaged; or the network cannot be
+            saved as a checkpoint that could be loaded.
     """
+    out = Path(out)
+    if not (overwrite or further):
+        check_unfinished(out)
+    check_weights(config, data)
     guide = Teacher.of(teacher, weaker, config)
-    run = _Run(data, Path(out), config, record or {}, compiled, bf16, cpu, initial, guide)
-    run.resume()
+    run = _Run(data, out, config, record or {}, compiled, bf16, cpu, initial, guide)
+    run.check_files()
+    run.resume(overwrite)
     return _steps(run, report_every)
 
 
@@ -206,9 +229,24 @@ class _Run:
             "teacher": self.teacher.fingerprint if self.teacher else None,
         }
 
-    def resume(self) -> None:
-        """Continue the unfinished run in `out`, if there is one."""
-        self.state = read_state(self.out, self.trained, self.agreement) or self.state
+    def resume(self, overwrite: bool) -> None:
+        """Continue the unfinished run in `out`, if there is one; pass over another's to replace it.
+
+        A run that replaces a network and was interrupted is itself continued.
+        """
+        path = self.out / STATE_FILE
+        if overwrite and not agrees(path, self.agreement):
+            return
+        self.state = read_state(path, self.trained, self.agreement) or self.state
+
+    def check_files(self) -> None:
+        """Check, before the work, that what `save` will write can be read again."""
+        config = self._checkpoint_config()
+        try:
+            size = len(config.to_json().encode())
+        except UnicodeEncodeError as error:
+            raise CheckpointError("The record of this run must be valid Unicode.") from error
+        check_size(f"{CONFIG_FILE} of this network", size + CURVE_BYTES, MAX_CONFIG_BYTES)
 
     def advance(self, steps: int) -> Progress:
         """Take up to `steps` optimiser steps; wait for the device once, at the end."""
@@ -225,6 +263,8 @@ class _Run:
         state.seconds += time.monotonic() - started
         images = state.step * self.config.batch_size
         state.curve.append((images, loss))
+        if len(state.curve) > CURVE_POINTS:
+            state.curve = _thin(state.curve, CURVE_POINTS // 2)
         return Progress(state.step, images, self.config.images, loss, state.seconds)
 
     def _step(self, step: int) -> Tensor:

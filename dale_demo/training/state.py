@@ -7,24 +7,34 @@ come from (seed, step).
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from dale_demo.checkpoint.files import MAX_WEIGHT_BYTES, CheckpointError, write_atomically
-from dale_demo.checkpoint.folder import read_tensors
+from dale_demo.checkpoint.files import (
+    CONFIG_FILE,
+    MAX_WEIGHT_BYTES,
+    WEIGHTS_FILE,
+    CheckpointError,
+    write_atomically,
+)
+from dale_demo.checkpoint.weights import read_tensors
 from dale_demo.network import Denoiser
 
 STATE_FILE = "training.safetensors"
 MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
 """Weights, average and two moments make four; the fifth leaves room for the header."""
+
+MAX_STEP = 10**15
+"""More than any run can reach, in steps or images: larger numbers are damage."""
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 """Adam's names for its two moments."""
@@ -68,8 +78,28 @@ def write_state(folder: Path, state: State, trained: Trained, agreement: Mapping
     write_atomically(folder / STATE_FILE, save(plain, {"state": header}))
 
 
-def read_state(folder: Path, trained: Trained, agreement: Mapping[str, Any]) -> State | None:
-    """Continue the unfinished run in `folder`: fill `trained` and return its progress.
+def check_unfinished(folder: Path) -> None:
+    """Refuse a folder that holds a network but no unfinished run; raises CheckpointError."""
+    if (folder / STATE_FILE).exists():
+        return
+    if any((folder / name).exists() for name in (CONFIG_FILE, WEIGHTS_FILE)):
+        raise CheckpointError(
+            f"{folder} holds a finished network. Go on with it by --continue-to IMAGES, replace it "
+            "by --overwrite, or choose another --out."
+        )
+
+
+def agrees(path: Path, agreement: Mapping[str, Any]) -> bool:
+    """Whether the file at `path` is the sound state of a run with this agreement."""
+    try:
+        _, header = _read(path)
+    except CheckpointError:
+        return False
+    return _difference(header, agreement) is None
+
+
+def read_state(path: Path, trained: Trained, agreement: Mapping[str, Any]) -> State | None:
+    """Continue the unfinished run whose state is at `path`: fill `trained`, return its progress.
 
     Args:
         agreement: As given to `write_state`, a part for each key of `_OTHER`; a run with another
@@ -81,25 +111,23 @@ def read_state(folder: Path, trained: Trained, agreement: Mapping[str, Any]) -> 
     Raises:
         CheckpointError: The file is damaged, or of a run with other settings or another teacher.
     """
-    path = folder / STATE_FILE
     if not path.exists():
         return None
-    tensors = read_tensors(path, MAX_STATE_BYTES)
-    with safe_open(path, "pt") as file:
-        header = json.loads((file.metadata() or {}).get("state", "{}"))
-    for key, value in agreement.items():
-        if header.get(key) != value:
-            raise CheckpointError(
-                f"{path} belongs to a run with {_OTHER[key]}; remove it, or choose another folder."
-            )
+    tensors, header = _read(path)
+    if different := _difference(header, agreement):
+        raise CheckpointError(
+            f"{path} belongs to a run with {different}; replace it by --overwrite, or choose "
+            "another --out."
+        )
     try:
-        curve = [(images, loss) for images, loss in header["curve"]]
-        state = State(header["step"], header["seconds"], curve, header["before"])
+        state = _state(header)
         _fill(trained, tensors, state.step)
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{path} is damaged; remove it to start afresh.") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(_DAMAGED.format(path)) from error
     return state
 
+
+_DAMAGED = "{} is damaged; start afresh by --overwrite, or choose another --out."
 
 _OTHER = {
     "config": "other settings or data",
@@ -109,18 +137,56 @@ _OTHER = {
 """What differs, by the part of the agreement that does."""
 
 
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors of a state and the JSON object in its header; raises CheckpointError."""
+    tensors = read_tensors(path, MAX_STATE_BYTES)
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["state"])
+    except (KeyError, ValueError, RecursionError, SafetensorError) as error:
+        raise CheckpointError(_DAMAGED.format(path)) from error
+    if not isinstance(header, dict):
+        raise CheckpointError(_DAMAGED.format(path))
+    return tensors, header
+
+
+def _difference(header: Mapping[str, Any], agreement: Mapping[str, Any]) -> str | None:
+    """What the run of `header` has other than `agreement`, in words; None where they agree."""
+    return next((_OTHER[key] for key, own in agreement.items() if header.get(key) != own), None)
+
+
+def _state(header: Mapping[str, Any]) -> State:
+    """The progress in a header; raises KeyError, TypeError or ValueError where it is nonsense."""
+    step, seconds, before = header["step"], header["seconds"], header["before"]
+    curve = [(images, loss) for images, loss in header["curve"]]
+    numbers = [seconds, *(loss for _, loss in curve)]
+    if not all(type(n) is int and 0 < n <= MAX_STEP for n in (step, *(n for n, _ in curve))):
+        raise ValueError("Steps and images must be positive integers.")
+    if not all(type(n) in (int, float) and math.isfinite(n) for n in numbers) or seconds < 0:
+        raise ValueError("Seconds and losses must be finite numbers.")
+    if not isinstance(before, dict):
+        raise TypeError("The record of the runs before must be an object.")
+    return State(step, float(seconds), curve, before)
+
+
 def _fill(trained: Trained, tensors: dict[str, Tensor], step: int) -> None:
     trained.model.load_state_dict(_group(tensors, "model"))
     trained.ema.module.load_state_dict(_group(tensors, "ema"))
     trained.ema.n_averaged.fill_(step)
     moments = {
         # In the parameter's own memory format: fused Adam pairs numbers by their place in memory.
-        i: {name: torch.empty_like(p).copy_(tensors[f"{name}.{i}"]) for name in MOMENTS}
+        i: {name: _like(p, tensors[f"{name}.{i}"]) for name in MOMENTS}
         | {"step": torch.tensor(float(step))}
         for i, p in enumerate(trained.model.parameters())
     }
     settings = trained.optimizer.state_dict()
     trained.optimizer.load_state_dict(settings | {"state": moments})
+
+
+def _like(parameter: Tensor, moment: Tensor) -> Tensor:
+    if moment.shape != parameter.shape:
+        raise ValueError(f"A moment has shape {tuple(moment.shape)}.")
+    return torch.empty_like(parameter).copy_(moment)
 
 
 def _group(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

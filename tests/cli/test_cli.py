@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image, ImageSequence
+from torch._inductor.exc import InvalidCxxCompiler
 
 from dale_demo.__main__ import cli, main
 from dale_demo.checkpoint.folder import load_config
@@ -43,15 +45,15 @@ def sample(network: Path, out: Path, *options: object) -> Path:
 def refused(monkeypatch, capsys):
     """Run a command that must fail; returns its one line on standard error."""
 
-    def run(*arguments: object) -> str:
+    def run(*arguments: object, lines: int = 1) -> str:
         monkeypatch.setattr(sys, "argv", ["dale_demo", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             main()
         assert stop.value.code == 2
         printed = capsys.readouterr()
         assert printed.out == ""
-        assert printed.err.startswith("error: ")
-        assert printed.err.count("\n") == 1
+        assert printed.err.lstrip().startswith("error: ")
+        assert printed.err.count("\n") == lines
         return printed.err
 
     return run
@@ -379,3 +381,151 @@ def test_a_training_run_that_is_stopped_from_outside_is_kept(tmp_path):
     assert b"Exception ignored" not in rest
     assert (network / STATE_FILE).exists()
     assert load_config(network).training["images"] > 0
+
+
+@pytest.fixture
+def train(tmp_path):
+    """A command that trains a tiny network in 4 steps of 16 images."""
+    return (
+        *("train", "--dataset", write_folder_set(tmp_path / "set"), "--device", "cpu"),
+        *("--batch-size", 16, "--width", 16, "--multipliers", "1", "--out", tmp_path / "net"),
+    )
+
+
+def test_a_finished_network_is_not_overwritten_unless_asked(train, tmp_path, refused):
+    invoke(*train, "--images", 64)
+    config = load_config(tmp_path / "net")
+    for options in (("--images", 64), ("--images", 64, "--seed", 5), ("--images", 128)):
+        said = refused(*train, *options)
+        assert all(way in said for way in ("--continue-to", "--overwrite", "another --out"))
+    assert load_config(tmp_path / "net") == config
+    invoke(*train, "--images", 32, "--seed", 5, "--overwrite")
+    assert load_config(tmp_path / "net").training["settings"]["seed"] == 5
+
+
+def test_a_finished_network_is_gone_on_with(train, tmp_path, refused):
+    """Under the settings of its last run, where none are given."""
+    invoke(*train, "--images", 64, "--learning-rate", 0.005, "--map", "exp")
+    first = load_config(tmp_path / "net")
+    further = ("train", "--dataset", train[2], "--device", "cpu", "--out", tmp_path / "net")
+    invoke(*further, "--continue-to", 96)
+    config = load_config(tmp_path / "net")
+    assert config.training["before"] == first.training
+    assert config.positive_map is PositiveMap.EXP
+    changed = {"images": 32, "seed": 1}
+    assert config.training["settings"] == first.training["settings"] | changed
+    assert "has seen 96 images" in refused(*further, "--continue-to", 96)
+    assert "other images" in refused(*further, "--continue-to", 128, "--map", "shift")
+    for option in (("--images", 64), ("--overwrite",), ("--from", "mnist")):
+        assert "beside it" in refused(*further, "--continue-to", 128, *option)
+    assert "holds no network" in refused(*further[:-1], tmp_path / "no", "--continue-to", 9)
+
+
+def test_a_network_too_large_to_save_is_refused_before_training(train, tmp_path, refused):
+    said = refused(*train, "--width", 1024)
+    assert "more than the 67,108,864 of a checkpoint" in said
+    assert not (tmp_path / "net").exists()
+
+
+def test_a_classifier_does_not_replace_a_network(tmp_path, refused):
+    folder = save_tiny(tmp_path / "net")
+    before = (folder / "model.safetensors").read_bytes()
+    said = refused("train-classifier", "--dataset", "folder:none", "--out", folder)
+    assert "holds a network; replace it by --overwrite" in said
+    assert (folder / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("command", "left"),
+    [
+        ("train", "a training run is continued by the same command"),
+        ("train-classifier", "nothing was saved, the same command starts again"),
+        ("sample", "no file was written"),
+        ("evaluate", "is kept where --json or --update-card was given"),
+        ("push", "Interrupted."),
+    ],
+)
+def test_an_interruption_says_what_it_leaves(command, left, monkeypatch, refused):
+    def interrupted(self, ctx):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("click.Command.invoke", interrupted)
+    arguments = {"push": ("x", "y/z")}.get(command, ("--dataset", "x", "--out", "x"))
+    arguments = {"sample": ("--out", "x.npz"), "evaluate": ()}.get(command, arguments)
+    # click leaves the line of ^C by a line of its own
+    said = refused(command, *arguments, lines=2)
+    assert left in said
+    assert ("continued" in said) == (command == "train")
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+def test_to_compile_needs_a_compiler(command, tmp_path, monkeypatch, refused):
+    def search(names):
+        raise InvalidCxxCompiler
+
+    monkeypatch.setattr("torch._inductor.cpp_builder.cpp_compiler_search", search)
+    arguments = {"train": ("--dataset", "folder:none", "--out", tmp_path / "net"), "evaluate": ()}
+    said = refused(command, *arguments[command], "--device", "cpu", "--compile")
+    assert "--compile needs a C++ compiler on a CPU" in said
+
+
+HUGE = ("1" + "0" * 10, "1" + "0" * 30, "9" * 5000, "-1", "inf", "nan", "1e10")
+
+
+@pytest.mark.parametrize("number", HUGE, ids=lambda number: number[:12])
+@pytest.mark.parametrize("option", ["--num-images", "--steps", "--repeats", "--batch-size"])
+def test_huge_numbers_are_refused_at_once(option, number, network, tmp_path, refused):
+    out = tmp_path / "a.npz"
+    said = refused("sample", "--checkpoint", network, "--out", out, option, number)
+    assert len(said) <= 320
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("number", HUGE, ids=lambda number: number[:12])
+@pytest.mark.parametrize(
+    "option", ["--images", "--batch-size", "--learning-rate", "--width", "--log-noise-std"]
+)
+def test_huge_numbers_are_refused_in_training(option, number, tmp_path, refused):
+    train = ("train", "--dataset", "folder:none", "--out", tmp_path / "net")
+    assert len(refused(*train, option, number)) <= 320
+
+
+def test_an_animation_that_memory_would_not_hold_is_refused(network, tmp_path, refused):
+    sample = ("sample", "--checkpoint", network, "--num-images", 10**6)
+    said = refused(*sample, "--steps", 1000, "--out", tmp_path / "a.gif")
+    assert "write .npz or .png" in said
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "large", "text"])
+def test_a_report_that_is_none_is_refused(kind, network, classifier, tmp_path, refused):
+    file = tmp_path / "report.json"
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.write_text("x" * (17 * 2**20 if kind == "large" else 3))
+    evaluate = ("evaluate", "--checkpoint", network, "--classifier", classifier, "--device", "cpu")
+    assert "report" in refused(*evaluate, "--json", file)
+
+
+def test_evaluate_says_what_few_images_do_not_tell(train, tmp_path):
+    """Eight images: one is kept to test on."""
+    invoke(*train, "--images", 64)
+    few, place, result = tmp_path / "few", tmp_path / "cnn", tmp_path / "result.json"
+    for kind in ("dark", "bright"):
+        (few / kind).mkdir(parents=True)
+        for file in sorted((tmp_path / "set" / kind).iterdir())[:4]:
+            (few / kind / file.name).write_bytes(file.read_bytes())
+    invoke("train-classifier", "--dataset", train[2], "--out", place, "--device", "cpu")
+    config = json.loads((tmp_path / "net" / "config.json").read_text())
+    (tmp_path / "net" / "config.json").write_text(json.dumps(config | {"dataset": f"folder:{few}"}))
+    printed = invoke(
+        *("evaluate", "--checkpoint", tmp_path / "net", "--classifier", place, "--steps", 2),
+        *("--num-images", 8, "--json", result, "--device", "cpu"),
+    )
+    assert "Not measured of 8 images and 1 real ones: Fréchet distance (needs 2 of" in printed
+    assert "0.00 ± 0.00" not in printed
+    (record,) = json.loads(result.read_text())["evaluations"]
+    assert {"class_accuracy", "pixel_law", "nearest_training"} < record.keys()
+    assert "frechet" not in record

@@ -105,3 +105,29 @@ def test_bundled_classifiers_are_small_and_good(path):
     assert (path.parent / "model.safetensors").stat().st_size < 2 * 2**20
     tensors = load_file(path.parent / "model.safetensors")
     assert tensors["head.weight"].shape == (10, classifier.FEATURES)
+
+
+WRONG = {
+    f"{key} {str(value)[:20]}": {key: value}
+    for key, value in (
+        *(("dataset", bad) for bad in (5, None, "", [], "\udce9")),
+        *(("class_names", bad) for bad in (5, None, "abc", {"a": 1}, [], [1], [None], ["\udce9"])),
+        *(("image_channels", bad) for bad in ("1", None, True, 0, 10**6, 1.0)),
+        *((key, bad) for key in ("training", "metrics") for bad in (5, None, "a", [])),
+        *(("metrics", {"test_accuracy": bad, "interval": [0, 1]}) for bad in ("a", [], 2, True)),
+        *(("metrics", {"test_accuracy": 0.5, "interval": bad}) for bad in (5, "ab", [1], ["a", 1])),
+        ("unknown", 1),
+    )
+}
+
+
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG.keys())
+def test_a_config_with_wrong_types_is_refused(change, tmp_path):
+    model = classifiers.new_classifier(bars(4, seed=0)).eval()
+    classifiers.save_classifier(tmp_path, model, model.config)
+    classifiers.load_classifier(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError) as refusal:
+        classifiers.load_classifier(tmp_path)
+    assert len(str(refusal.value)) <= 300

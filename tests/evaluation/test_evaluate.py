@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from dale_demo.checkpoint.folder import find_checkpoint, load_checkpoint, speed_up
+from dale_demo.checkpoint.results import distances
 from dale_demo.data import Dataset
 from dale_demo.evaluation import classifier, metrics
 from dale_demo.evaluation import evaluate as evaluation
@@ -249,3 +250,101 @@ def test_two_processes_sample_the_same_images(network, tmp_path):
     for rank in range(2):
         shared = np.load(tmp_path / f"images-{rank}-of-2.npy")
         assert np.abs(shared - alone).max() <= 1, "up to the last bit of float arithmetic"
+
+
+def sound_report(network, untrained, folder):
+    report = Report.resume("net", folder, None)
+    images, seconds = evaluation.sample(network, SETTINGS)
+    report.evaluations.append(evaluation.measure(network, untrained, SETTINGS, images, seconds))
+    report.floors.append({"pictures": 8, "conditional": True})
+    return json.loads(json.dumps(vars(report)))
+
+
+DAMAGES = {
+    "no JSON": "{",
+    "deep": "[" * 100_000,
+    "a number": "5",
+    "null": "null",
+    "not UTF-8": b"\xff\xfe",
+    **{
+        f"{key} {str(value)[:20]}": {key: value}
+        for key, value in (
+            *((key, bad) for key in ("checkpoint", "weights", "features") for bad in (5, None, "")),
+            *(("min_noise_level", bad) for bad in ("a", None, True, -1, 10**400)),
+            *(("floors", bad) for bad in (5, None, "a", {}, ["a"], [5], [{}], [{"pictures": []}])),
+            *(("evaluations", bad) for bad in (5, None, "a", {}, [5], [{}], [{"settings": 5}])),
+            ("evaluations", [{"settings": {"sampler": "bridge"}}]),
+            ("unknown", 1),
+            ("weights", ...),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES.keys())
+def test_a_damaged_report_is_refused(change, network, untrained, tmp_path):
+    file = tmp_path / "report.json"
+    sound = sound_report(network, untrained, tmp_path / "net")
+    file.write_text(json.dumps(sound))
+    assert Report.resume("net", tmp_path / "net", file).find(SETTINGS), "sound, it is read"
+    if isinstance(change, dict):
+        change = json.dumps({k: v for k, v in (sound | change).items() if v is not ...})
+    file.write_bytes(change if isinstance(change, bytes) else change.encode())
+    with pytest.raises(ValueError, match=r"holds no report|cannot be read") as refusal:
+        Report.resume("net", tmp_path / "net", file)
+    assert len(str(refusal.value)) <= 300
+
+
+def test_a_report_that_is_no_file_or_too_large_is_refused(network, tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(ValueError, match="a pipe or a device"):
+            Report.resume("net", tmp_path / "net", tmp_path / name)
+    (tmp_path / "large").write_bytes(b" " * (16 * 2**20 + 1))
+    with pytest.raises(ValueError, match="is larger than 16 MiB"):
+        Report.resume("net", tmp_path / "net", tmp_path / "large")
+
+
+MEASURES = {"frechet", "kernel", "precision", "recall"}
+
+
+@pytest.mark.parametrize(
+    ("count", "real_count", "missing"),
+    [
+        (1, 30, MEASURES),
+        (30, 1, MEASURES),
+        (3, 30, {"precision", "recall"}),
+        (30, 3, {"precision", "recall"}),
+        (4, 4, set()),
+    ],
+)
+def test_of_few_images_the_rest_is_measured(count, real_count, missing, untrained):
+    reference = Reference(untrained, real(9, 1), real(real_count, 2))
+    record = reference.compare(real(count, 3).images, real(count, 3).labels)
+    assert MEASURES - record.keys() == missing
+    assert {"pixel_law", "imbalance", "nearest_training"} < record.keys()
+    assert all(record[name]["error"] > 0 for name in MEASURES - missing)
+    told = metrics.needs(count, real_count)
+    assert [name for name in ("Fréchet", "kernel", "precision", "recall") if name in told] == [
+        title
+        for title, name in zip(
+            ("Fréchet", "kernel", "precision", "recall"),
+            ("frechet", "kernel", "precision", "recall"),
+            strict=True,
+        )
+        if name in missing
+    ]
+
+
+def test_images_without_spread_have_no_distance_of_zero_give_or_take_nothing(untrained):
+    same = real(1, 1).images.expand(10, -1, -1, -1)
+    data = replace(real(10, 1), images=same)
+    record = Reference(untrained, data, data).compare(same, data.labels)
+    assert not {"frechet", "kernel"} & record.keys()
+
+
+def test_a_small_error_is_not_shown_as_zero():
+    small = {"frechet": {"value": 0.003, "error": 0.0012}}
+    assert next(distances(small)) == "3.0e-03 ± 1.2e-03"
+    assert next(distances({"frechet": {"value": 0.3, "error": 0.02}})) == "0.30 ± 0.02"

@@ -7,16 +7,19 @@ import signal
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
 from dale_demo.checkpoint.files import CheckpointError
-from dale_demo.checkpoint.folder import load_checkpoint, read_tensors
+from dale_demo.checkpoint.folder import load_checkpoint
+from dale_demo.checkpoint.weights import read_tensors
 from dale_demo.data import Dataset
 from dale_demo.network import MAX_NOISE_LEVEL
 from dale_demo.process import LogNormal
 from dale_demo.training import run as training
 from dale_demo.training.config import TrainingConfig
+from dale_demo.training.continuation import check_data, continued
 from dale_demo.training.run import train
 from dale_demo.training.state import STATE_FILE
 
@@ -134,8 +137,8 @@ def test_a_run_in_the_folder_that_it_starts_from_resumes_exactly(halves, tmp_pat
         run(halves, tmp_path / name)
     first = load_checkpoint(tmp_path / "one")
     again = dataclasses.replace(CONFIG, images=16 * 6)
-    run(halves, tmp_path / "one", again, initial=first)
-    run(halves, tmp_path / "two", again, reports=2, initial=first)
+    run(halves, tmp_path / "one", again, initial=first, overwrite=True)
+    run(halves, tmp_path / "two", again, reports=2, initial=first, overwrite=True)
     unfinished = load_checkpoint(tmp_path / "two")
     run(halves, tmp_path / "two", again, initial=unfinished)
     assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"), rtol=0, atol=0)
@@ -250,6 +253,138 @@ def test_a_damaged_state_is_refused(halves, tmp_path):
     state.write_bytes(whole[:-100])
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         run(halves, tmp_path)
+    assert len(run(halves, tmp_path, overwrite=True)) == 10, "from the first step"
+
+
+@pytest.fixture(scope="module")
+def one_step(tmp_path_factory):
+    """The state of a run after its first step: tensors and the JSON in its header."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (96, 1, 8, 8), generator=generator).to(torch.uint8)
+    data = Dataset("halves", images, torch.arange(96) % 2, ("left", "right"))
+    folder = tmp_path_factory.mktemp("one step")
+    run(data, folder, reports=1)
+    with safe_open(folder / STATE_FILE, "pt") as file:
+        return data, folder, load_file(folder / STATE_FILE), file.metadata()["state"]
+
+
+WRONG_HEADERS = {
+    "no JSON": "{",
+    "deep": "[" * 100_000,
+    "a list": "[]",
+    **{
+        f"{key} {value!r}": {key: value}
+        for key, value in (
+            *(("step", bad) for bad in (-1, 0, 1.5, "1", True, None, 10**30)),
+            *(("seconds", bad) for bad in (-1, "1", None, math.nan, math.inf, [])),
+            *(("curve", bad) for bad in (1, "ab", [1], [[1]], [[1, "a"]], [["a", 1]])),
+            *(("curve", bad) for bad in ([[0, 1]], [[1, math.nan]], [[1, None]], {"a": 1})),
+            *(("before", bad) for bad in (None, 1, [], "a")),
+        )
+    },
+    **{f"no {key}": {key: ...} for key in ("step", "seconds", "curve", "before")},
+}
+
+
+@pytest.mark.parametrize("change", WRONG_HEADERS.values(), ids=WRONG_HEADERS.keys())
+def test_a_state_with_a_wrong_header_is_refused(change, one_step):
+    data, folder, tensors, header = one_step
+    if not isinstance(change, str):
+        fields = {k: v for k, v in (json.loads(header) | change).items() if v is not ...}
+        change = json.dumps(fields)
+    save_file(tensors, folder / STATE_FILE, {"state": change})
+    with pytest.raises(CheckpointError, match="is damaged; start afresh by --overwrite") as refusal:
+        run(data, folder)
+    assert len(str(refusal.value)) <= 300
+
+
+def test_a_state_with_its_own_header_is_continued(one_step):
+    """The negative control of the damages above."""
+    data, folder, tensors, header = one_step
+    save_file(tensors, folder / STATE_FILE, {"state": header})
+    assert len(run(data, folder, reports=2)) == 2
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_finished_network_is_replaced_only_where_it_is_said(overwrite, halves, tmp_path):
+    run(halves, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    other = dataclasses.replace(CONFIG, seed=5)
+    if overwrite:
+        assert len(run(halves, tmp_path, other, reports=2, overwrite=True)) == 2
+        assert load_checkpoint(tmp_path).config.training["settings"]["seed"] == 5
+        assert len(run(halves, tmp_path, other, overwrite=True)) == 8, "itself, it is continued"
+        return
+    for config in (CONFIG, other):
+        with pytest.raises(CheckpointError, match=r"--continue-to.*--overwrite.*another --out"):
+            run(halves, tmp_path, config)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_finished_network_is_gone_on_with(halves, tmp_path):
+    """From its averaged weights, under a rate that rises anew; exactly, even if interrupted."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for folder in (whole, broken):
+        run(halves, folder)
+        first = load_checkpoint(folder).config.training
+        for reports in (2, None) if folder == broken else (None,):
+            network, config = continued(folder, 16 * 16, {"learning_rate": 1e-3})
+            run(halves, folder, config, reports=reports, initial=network, further=True)
+    assert config == dataclasses.replace(CONFIG, images=16 * 6, learning_rate=1e-3, seed=5)
+    assert config.rate(0) == 0.5e-3, "half of the peak, after one of two batches of warm-up"
+    assert_close(weights(whole), weights(broken), rtol=0, atol=0)
+    config = load_checkpoint(broken).config
+    assert config.training["before"] == first
+    assert [record["images"] for record in config.runs] == [160, 96]
+    for seen in (1, 256):
+        with pytest.raises(ValueError, match="has seen 256 images; --continue-to needs more"):
+            continued(broken, seen, {})
+    assert continued(broken, 257, {})[1].images == 1
+
+
+def test_what_cannot_be_gone_on_with_is_refused(halves, tmp_path):
+    with pytest.raises(ValueError, match="holds no network to continue"):
+        continued(tmp_path / "none", 1000, {})
+    run(halves, tmp_path / "net", reports=1)
+    with pytest.raises(ValueError, match="is not finished; finish it by its own command"):
+        continued(tmp_path / "net", 1000, {})
+    run(halves, tmp_path / "net")
+    network, _ = continued(tmp_path / "net", 1000, {})
+    check_data(network, halves)
+    with pytest.raises(ValueError, match="trained on other images"):
+        check_data(network, dataclasses.replace(halves, images=255 - halves.images))
+    path = tmp_path / "net" / "config.json"
+    config = json.loads(path.read_text())
+    for images in ("many", None, -1, True):
+        path.write_text(json.dumps(config | {"training": {"images": images}}))
+        with pytest.raises(ValueError, match="no record of how many images"):
+            continued(tmp_path / "net", 1000, {})
+    for settings in ({"seed": "a"}, {"batch_size": "a"}, {"ema": None}, {"warmup": [1]}):
+        path.write_text(json.dumps(config | {"training": {"images": 1, "settings": settings}}))
+        with pytest.raises(ValueError, match=r"damaged|must be"):
+            continued(tmp_path / "net", 1000, {})
+
+
+def test_a_network_that_could_not_be_saved_is_refused_before_the_first_step(halves, tmp_path):
+    huge = dataclasses.replace(CONFIG, width=1024, multipliers=(1, 2, 4), patch=1)
+    with pytest.raises(CheckpointError, match=r"bytes, more than the 67,108,864 of a checkpoint"):
+        train(halves, tmp_path / "huge", huge, cpu=True)
+    for change in ({"class_names": ("left", "r\udce9")}, {"name": "folder:r\udce9"}):
+        with pytest.raises(ValueError, match="valid Unicode"):
+            train(dataclasses.replace(halves, **change), tmp_path / "odd", CONFIG, cpu=True)
+    long = dataclasses.replace(halves, class_names=("left", "r" * 2**20))
+    with pytest.raises(ValueError, match=r"bytes; at most|class_names|characters"):
+        train(long, tmp_path / "long", CONFIG, cpu=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_long_runs_curve_stays_short(halves, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "CURVE_POINTS", 6)
+    losses = run(halves, tmp_path)
+    curve = load_checkpoint(tmp_path).config.training["loss_curve"]
+    assert len(curve) <= 6
+    assert curve[-1][0] == 160
+    assert len(losses) == 10
 
 
 @pytest.mark.parametrize(("seconds", "saved"), [(0, True), (60, False)])
@@ -373,6 +508,7 @@ import json, sys, torch
 from dale_demo.data import Dataset
 from dale_demo.training.distributed import leave
 from dale_demo.training.config import TrainingConfig
+from dale_demo.training.continuation import check_data, continued
 from dale_demo.training.run import train
 
 stored, out, settings = torch.load(sys.argv[1]), *sys.argv[2:]
