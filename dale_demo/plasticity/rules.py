@@ -8,7 +8,8 @@ With d the gradient (or what momentum or Adam make of it), η the learning rate 
 
 All three keep |w| between a smallest and the largest number of its type, so that no gradient,
 however large, takes a weight through zero, to zero or to infinity. A weight that is zero stays so.
-The formulas are in `updates`.
+The formulas are in `updates`. Weights in float16 or bfloat16 are moved in float32, with their state
+in float32, and rounded once a step.
 """
 
 import math
@@ -24,12 +25,16 @@ from dale_demo.plasticity.updates import (
     ADAM,
     MOMENTUM,
     MULTIPLY,
+    NARROW,
     SUBTRACT,
     Change,
     Direction,
     Group,
     State,
     Tensors,
+    narrow,
+    wide_type,
+    widened,
 )
 
 EXPONENT_LIMIT = 10.0
@@ -89,17 +94,31 @@ class _SignPreserving(Optimizer):
 
     def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
         states = [self._state_of(p, group) for p in params]
+        ws, ds = ([widened(tensor) for tensor in tensors] for tensors in (params, grads))
         if params and _use_foreach(group["foreach"], params):
-            self.change.foreach(params, self.direction.foreach(grads, states, group), group)
+            self.change.foreach(ws, self.direction.foreach(ds, states, group), group)
         else:
-            for p, grad, state in zip(params, grads, states, strict=True):
-                self.change.single(p, self.direction.single(grad, state, group), group)
+            for w, d, state in zip(ws, ds, states, strict=True):
+                self.change.single(w, self.direction.single(d, state, group), group)
+        for p, w in zip(params, ws, strict=True):
+            if w is not p:
+                narrow(w, p)
 
     def _state_of(self, p: Tensor, group: Group) -> State:
         state = self.state[p]
         if not state and group["momentum"]:
-            state["momentum_buffer"] = torch.zeros_like(p)
+            state["momentum_buffer"] = torch.zeros_like(p, dtype=wide_type(p))
         return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load what `state_dict` returned: PyTorch's own, but a state stays as wide as it was."""
+        super().load_state_dict(state_dict)
+        indices = [i for group in state_dict["param_groups"] for i in group["params"]]
+        params = [p for group in self.param_groups for p in group["params"]]
+        for i, p in zip(indices, params, strict=True):
+            if p.dtype in NARROW:
+                for name, value in state_dict["state"].get(i, {}).items():
+                    self.state[p][name] = value.to(p.device, torch.float32, copy=True)
 
 
 class ExponentiatedGradient(_SignPreserving):
@@ -108,7 +127,8 @@ class ExponentiatedGradient(_SignPreserving):
     Mirror descent with φ(w) = Σ|w| ln|w|: the step is plain gradient descent on the dual variable
     ∇φ(w) = sign(w)(ln|w| + 1). No weight changes sign, so an excitatory synapse stays excitatory
     (Dale's law), and a weight that is exactly zero stays zero for ever: initialise away from it.
-    |w| is kept within the normal numbers of its type, for a float32 from 1.2e-38 to 3.4e38.
+    |w| is kept within the normal numbers of its type, for a float32 from 1.2e-38 to 3.4e38; in
+    float16 also within the numbers below those, from 6.0e-8 to 65,504.
 
     Args:
         params: Parameters or parameter groups, real, not empty.
@@ -193,8 +213,8 @@ class ExponentiatedAdam(_SignPreserving):
         state = self.state[p]
         if not state:
             state["step"] = torch.zeros((), device=p.device)
-            state["exp_avg"] = torch.zeros_like(p)
-            state["exp_avg_sq"] = torch.zeros_like(p)
+            state["exp_avg"] = torch.zeros_like(p, dtype=wide_type(p))
+            state["exp_avg_sq"] = torch.zeros_like(p, dtype=wide_type(p))
         return state
 
 
@@ -208,7 +228,8 @@ class SignConstrainedSGD(_SignPreserving):
         params, momentum, foreach: As in `ExponentiatedGradient`.
         lr: η > 0.
         weight_decay: λ ≥ 0; each step multiplies w by exp(−ηλ).
-        floor: > 0, the magnitude given to a weight that would have crossed zero.
+        floor: > 0, the magnitude given to a weight that would have crossed zero; in a type that has
+            no number so small, its smallest.
 
     Raises:
         ValueError: As in `ExponentiatedGradient`.

@@ -19,6 +19,28 @@ Group = dict[str, Any]
 """A parameter group of an optimiser, with its settings by name."""
 
 
+NARROW = (torch.float16, torch.bfloat16)
+"""Types in which a rule would lose its sums, its small numbers and so its signs."""
+
+
+def wide_type(tensor: Tensor) -> torch.dtype:
+    """The type to compute in: float32 in place of a narrow type."""
+    return torch.float32 if tensor.dtype in NARROW else tensor.dtype
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """The tensor itself, or a float32 copy of one in a narrow type."""
+    return tensor.to(wide_type(tensor))
+
+
+def narrow(w: Tensor, target: Tensor) -> None:
+    """Round w into `target`, of a narrow type; what is not zero stays so, with its sign, finite."""
+    kind = torch.finfo(target.dtype)
+    # Below its normal numbers float16 has those that float32 holds as normal ones: 6e-8 and up.
+    least = kind.tiny * kind.eps if target.dtype == torch.float16 else kind.tiny
+    target.copy_(w.sign() * w.abs().clamp(least, kind.max))
+
+
 def momentum(grad: Tensor, state: State, group: Group) -> Tensor:
     """b ← momentum·b + gradient; without momentum the gradient itself."""
     if not group["momentum"]:

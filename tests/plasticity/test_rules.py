@@ -18,6 +18,7 @@ from dale_demo.plasticity import (
     SignConstrainedSGD,
 )
 from dale_demo.plasticity.rules import EXPONENT_LIMIT
+from dale_demo.plasticity.updates import subtract
 
 RULES = {
     "eg": lambda p, **k: ExponentiatedGradient(p, **{"lr": 0.1, **k}),
@@ -186,6 +187,84 @@ def test_is_mirror_descent(w, d):
     run(ExponentiatedGradient([p], lr=eta), [torch.tensor([d], dtype=torch.float64)])
     assert p.item() == pytest.approx(sign * dual, rel=1e-6)
     assert p.item() == pytest.approx(sign * nearest.x, rel=1e-5)
+
+
+# In narrow types. -------------------------------------------------------------------------------
+
+NARROW = {"float16": (torch.float16, 2.0**-24), "bfloat16": (torch.bfloat16, 2.0**-126)}
+"""Types, each with the smallest magnitude that a weight may be given."""
+narrow_types = pytest.mark.parametrize(("dtype", "least"), NARROW.values(), ids=NARROW.keys())
+
+
+@every_rule
+@narrow_types
+@pytest.mark.parametrize("foreach", [False, True])
+@pytest.mark.parametrize("size", [1e-6, 1e-3, 1.0, 1e4])
+def test_a_narrow_step_is_the_float32_step_rounded(rule, dtype, least, foreach, size):
+    """Each of ten steps, from the same weights, under gradients that float16 can hold."""
+    narrow = parameter(weights(40).to(dtype))
+    wide = parameter(narrow.detach().float())
+    rules = [RULES[rule]([p], foreach=foreach) for p in (narrow, wide)]
+    generator = torch.Generator().manual_seed(5)
+    for _ in range(10):
+        wide.data.copy_(narrow.detach())
+        gradient = (torch.randn(40, generator=generator) * size).to(dtype)
+        for p, optimizer in zip((narrow, wide), rules, strict=True):
+            p.grad = gradient.to(p.dtype)
+            optimizer.step()
+        moved = wide.detach()
+        expected = moved.sign() * moved.abs().clamp(least, torch.finfo(dtype).max)
+        assert_close(narrow.detach(), expected.to(dtype), rtol=torch.finfo(dtype).eps, atol=0)
+
+
+@every_rule
+@narrow_types
+@settings(max_examples=20, deadline=None)
+@given(
+    stream=st.lists(
+        st.lists(st.floats(-60000, 60000, width=16), min_size=6, max_size=6), min_size=1, max_size=8
+    ),
+    foreach=st.booleans(),
+    lr=st.sampled_from([1e-6, 0.1, 1e6]),
+)
+def test_no_gradient_changes_a_sign_in_narrow_types(rule, dtype, least, stream, foreach, lr):
+    w = parameter(weights().to(dtype))
+    before = w.detach().sign()
+    run(RULES[rule]([w], lr=lr, foreach=foreach), torch.tensor(stream).to(dtype))
+    assert_close(w.detach().sign(), before)
+    assert w.isfinite().all()
+    assert w.abs().min() >= least
+
+
+def test_the_formula_alone_would_lose_signs_in_float16():
+    """The negative control: what the rules did before they computed in float32."""
+    w, gradient = weights().half(), 5 * weights().half()
+    group = {"lr": 1.0, "weight_decay": 0.0, "floor": 1e-8}
+    subtract(w, gradient, group)
+    assert (w == 0).all()
+
+
+@narrow_types
+def test_the_total_of_many_narrow_weights_is_kept(dtype, least):
+    """Their plain sum, 80,000, is more than float16 holds."""
+    w = parameter(torch.full((40_000,), 2.0, dtype=dtype))
+    run(ExponentiatedGradient([w], lr=0.1, total=40_000.0), [torch.zeros(40_000, dtype=dtype)])
+    assert_close(w.detach(), torch.ones(40_000, dtype=dtype))
+
+
+@every_rule
+@narrow_types
+def test_the_state_of_narrow_weights_is_float32_and_survives(rule, dtype, least):
+    whole, part = parameter(weights().to(dtype)), parameter(weights().to(dtype))
+    stream = random_stream(8, 0).to(dtype)
+    run(RULES[rule]([whole]), stream)
+    first = RULES[rule]([part])
+    run(first, stream[:4])
+    second = RULES[rule]([part], lr=123.0)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    assert {v.dtype for v in second.state[part].values()} <= {torch.float32}
+    run(second, stream[4:])
+    assert_close(part.detach(), whole.detach(), rtol=0, atol=0)
 
 
 # As optimisers. ---------------------------------------------------------------------------------
