@@ -21,8 +21,8 @@ def blocks(document: Path, language: str) -> list[str]:
 
 def missing_targets(document: Path, text: str) -> list[str]:
     """Targets of relative links and images in `text` that do not exist."""
-    targets = re.findall(r"\]\(([^)#\s]+)", text)
-    local = [target for target in targets if "://" not in target]
+    targets = re.findall(r"\]\(([^)#\s]+)|src=\"([^\"]+)\"", text)
+    local = [link or image for link, image in targets if "://" not in link]
     return [target for target in local if not (document.parent / target).exists()]
 
 
@@ -56,4 +56,5 @@ def test_a_document_is_sound(document: Path):
 
 
 def test_a_broken_link_is_found():
-    assert missing_targets(README, "[here](docs/nowhere.md)") == ["docs/nowhere.md"]
+    broken = '[here](docs/nowhere.md) <img src="docs/nothing.webp">'
+    assert missing_targets(README, broken) == ["docs/nowhere.md", "docs/nothing.webp"]
