@@ -12,7 +12,7 @@ from dale_demo.trajectory import Trajectory
 from dale_demo.ui.sample import downloads, stored_run, trade_off
 from dale_demo.ui.sample.live import LatestRun, RunResult, network_evaluations, sample
 from dale_demo.ui.sample.player import player
-from dale_demo.ui.sample.settings import NO_CLASS, SampleRequest, controls
+from dale_demo.ui.sample.settings import SampleRequest, controls, no_class_name
 from dale_demo.ui.shared.equations import source
 from dale_demo.ui.shared.estimate import ESTIMATOR, in_words, too_long
 from dale_demo.ui.shared.networks import device, network
@@ -176,7 +176,8 @@ def _labels(result: RunResult) -> list[str] | None:
     labels = result.settings.labels
     if max(labels) < 0:
         return None
-    return [result.class_names[label] if label >= 0 else NO_CLASS for label in labels]
+    no_class = no_class_name(result.class_names)
+    return [result.class_names[label] if label >= 0 else no_class for label in labels]
 
 
 def _account(result: RunResult) -> str:
