@@ -23,6 +23,8 @@ MAX_LEVELS = 8
 CHANNELS = (1, 3)
 GROUPS = 16
 """Number of groups of every group norm."""
+HEAD_CHANNELS = 32
+"""Channels of an attention head, where there are as many."""
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,7 @@ class ResidualBlock(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention over all positions, as a residual."""
 
-    def __init__(self, channels: int, head_channels: int = 32):
+    def __init__(self, channels: int, head_channels: int = HEAD_CHANNELS):
         super().__init__()
         most = max(1, channels // head_channels)
         self.heads = next(n for n in range(most, 0, -1) if channels % n == 0)

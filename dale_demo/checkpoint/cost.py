@@ -5,7 +5,7 @@ convolution with width and pixels, attention with the square of its positions.
 """
 
 from dale_demo.checkpoint.config import CheckpointConfig
-from dale_demo.network import UNetConfig
+from dale_demo.network import HEAD_CHANNELS, UNetConfig
 
 MAX_PAGE_BYTES = 2**30
 """Limit of one run on a server that visitors share."""
@@ -26,7 +26,6 @@ FEATURE_BYTES = 72
 upward block's input, and the copies of its norm, activation and convolutions."""
 ATTENTION_BYTES = 12
 """For each pair of positions and each head, in float32: the weights before and after softmax."""
-HEAD_CHANNELS = 32
 
 
 def run_bytes(config: CheckpointConfig, images: int, *, signed: bool = False) -> int:
