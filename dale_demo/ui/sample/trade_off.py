@@ -32,7 +32,7 @@ def store(measured: Sequence[TradeOff]) -> None:
 
 
 @st.cache_resource(show_spinner=False)
-def stored() -> tuple[TradeOff, ...]:
+def load_measurements() -> tuple[TradeOff, ...]:
     """All stored measurements, by data set and number of images."""
     files = sorted(FOLDER.glob("trade-off-*.json"))
     return tuple(one for file in files for one in from_json(file.read_text(encoding="utf-8")))
@@ -41,7 +41,7 @@ def stored() -> tuple[TradeOff, ...]:
 @st.fragment
 def panel() -> None:
     """The figure in an expander; nothing where nothing is stored."""
-    choices = {f"{one.dataset}, {one.images:,} images": one for one in stored()}
+    choices = {f"{one.dataset}, {one.images:,} images": one for one in load_measurements()}
     if not choices:
         return
     with st.expander(TITLE, key="trade-off", on_change="rerun") as place:

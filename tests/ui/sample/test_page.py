@@ -493,7 +493,7 @@ def test_the_stored_run_is_that_of_the_bundled_network(network, count):
 
 def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
     monkeypatch.setattr(trade_off, "FOLDER", tmp_path)
-    trade_off.stored.clear()
+    trade_off.load_measurements.clear()
     app.run()
     assert trade_off.TITLE not in [expander.label for expander in app.expander]
 
@@ -505,7 +505,7 @@ def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
     trade_off.store(
         [TradeOff("mnist", n, "two cores", seen, 0.1, 0.01, points) for n in (1000, 10_000)]
     )
-    trade_off.stored.clear()
+    trade_off.load_measurements.clear()
     app.session_state["trade-off"] = True
     app.run()
     assert not app.exception
@@ -516,4 +516,4 @@ def test_the_trade_off_shows_where_it_is_stored(app, tmp_path, monkeypatch):
     assert "by our network 4,400,000." in words
     choice.select(choice.options[1]).run()
     assert not app.exception
-    trade_off.stored.clear()
+    trade_off.load_measurements.clear()
