@@ -87,6 +87,10 @@ def conditional_target(
     return hyvarinen_from_denoised(x0.log(), process, x, t)
 
 
+_Components = tuple[Tensor, Callable[[Tensor], Tensor]]
+"""ln w_k N_k(y) [B, K] of every component, and ∇_y ln p_Y(y) [B, d] from its posterior [B, K]."""
+
+
 class LogNormalMixtureScore:
     """Exact score of data Σ_k w_k LogNormal(a_k, b_k²) under the forward process.
 
@@ -114,30 +118,42 @@ class LogNormalMixtureScore:
         _check_mixture(log_means, log_stds, weights)
         self.process = process
         self._a = log_means.double().flatten(1)
-        self._b2 = log_stds.double().broadcast_to(log_means.shape).flatten(1) ** 2
+        self._shared = log_stds.numel() == 1
+        b = log_stds.reshape(1, 1) if self._shared else log_stds.broadcast_to(log_means.shape)
+        self._b2 = b.double().flatten(1) ** 2
         self._log_w = (weights.double() / weights.double().sum()).log()
 
     def __call__(self, x: Tensor, t: Tensor) -> Tensor:
         """Return h_t(x) [B, …] for `x` [B, …] and `t` [B]."""
-        _, gradient = self._posterior(x, t)
-        return gradient - 1
+        log_joint, gradient_of = self._components(x, t)
+        return gradient_of(log_joint.softmax(1)).reshape(x.shape).to(x.dtype) - 1
 
     def log_density(self, x: Tensor, t: Tensor) -> Tensor:
         """ln p_t(x) [B], the density with respect to x itself (not ln x)."""
-        log_joint, _ = self._posterior(x, t)
-        return log_joint - x.double().log().flatten(1).sum(1)
+        log_joint, _ = self._components(x, t)
+        return log_joint.logsumexp(1) - x.double().log().flatten(1).sum(1)
 
-    def _posterior(self, x: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Return ln p_Y(y) [B] and ∇_y ln p_Y(y) [B, …] from the posterior over the components."""
-        y = x.double().log().flatten(1).unsqueeze(1)
-        t = t.double().reshape(-1, 1, 1)
-        variance = self._b2.to(y.device) + self.process.noise_level(t) ** 2
-        residual = self._a.to(y.device) + self.process.log_drift(t) - y
-        log_normal = -0.5 * (residual**2 / variance + (2 * torch.pi * variance).log())
-        log_joint = self._log_w.to(y.device) + log_normal.sum(2)
-        responsibility = log_joint.softmax(1).unsqueeze(2)
-        gradient = (responsibility * residual / variance).sum(1).reshape(x.shape)
-        return log_joint.logsumexp(1), gradient.to(x.dtype)
+    def _components(self, x: Tensor, t: Tensor) -> _Components:
+        t, a = t.double().reshape(-1, 1), self._a.to(x.device)
+        u = x.double().log().flatten(1) - self.process.log_drift(t)
+        parts = self._with_one_spread if self._shared else self._with_many_spreads
+        log_normal, gradient_of = parts(u, a, self.process.noise_level(t) ** 2)
+        return self._log_w.to(u.device) + log_normal, gradient_of
+
+    def _with_many_spreads(self, u: Tensor, a: Tensor, s2: Tensor) -> _Components:
+        """ln N_k at u = y − m(t) [B, d], where s² is [B, 1]."""
+        variance = self._b2.to(u.device) + s2.unsqueeze(2)
+        residual = a - u.unsqueeze(1)
+        log_normal = -0.5 * (residual**2 / variance + (2 * torch.pi * variance).log()).sum(2)
+        return log_normal, lambda posterior: (posterior.unsqueeze(2) * residual / variance).sum(1)
+
+    def _with_one_spread(self, u: Tensor, a: Tensor, s2: Tensor) -> _Components:
+        """The same where b is one number: matrix products, without anything of size [B, K, d]."""
+        variance = self._b2.to(u.device) + s2
+        square = (u**2).sum(1, keepdim=True) - 2 * u @ a.T + (a**2).sum(1)
+        normaliser = u.shape[1] * (2 * torch.pi * variance).log()
+        log_normal = -0.5 * (square.clamp_min(0) / variance + normaliser)
+        return log_normal, lambda posterior: (posterior @ a - u) / variance
 
 
 def _check_mixture(log_means: Tensor, log_stds: Tensor, weights: Tensor) -> None:

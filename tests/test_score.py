@@ -68,6 +68,17 @@ def test_mixture_score_agrees_with_finite_differences(dim, generator):
         assert_close(score(x, TIMES)[:, i], x[:, i] * slope, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("dim", [1, 2, 5])
+def test_one_spread_for_all_is_as_many_equal_ones(dim, generator):
+    a, _, w = mixture(generator, dim)
+    x, shared = states(generator, dim), LogNormalMixtureScore(PROCESS, a, torch.tensor(0.3), w)
+    equal = LogNormalMixtureScore(PROCESS, a, torch.full((3, dim), 0.3), w)
+    assert_close(shared(x, TIMES), equal(x, TIMES))
+    assert_close(shared.log_density(x, TIMES), equal.log_density(x, TIMES))
+    other = LogNormalMixtureScore(PROCESS, a, torch.tensor(0.31), w)
+    assert (other(x, TIMES) - shared(x, TIMES)).abs().max() > 1e-3
+
+
 def test_mixture_keeps_any_shape_and_one_component_is_log_normal(generator):
     x = states(generator, 6).reshape(4, 1, 2, 3)
     data = LogNormal(0.2, 0.3)
