@@ -74,6 +74,20 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page of 1280×900 in a fresh context; fails on console errors and uncaught exceptions."""
+    with sound_page(browser) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def module_page(browser: Browser) -> Iterator[Page]:
+    """The same for all tests of a file: for tests that leave a page as they found it."""
+    with sound_page(browser) as page:
+        yield page
+
+
+@contextmanager
+def sound_page(browser: Browser) -> Iterator[Page]:
+    """A page on which any console error or uncaught exception is a failure in the end."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     errors: list[str] = []

@@ -22,11 +22,6 @@ def address(app_address) -> str:
     return f"{app_address}/dale"
 
 
-@pytest.fixture
-def opened(address, page: Page) -> Page:
-    return visit(page, address)
-
-
 def visit(page: Page, address: str, motion: str = "reduce") -> Page:
     """Open the page and wait for the end of the stored training, which plays where motion may."""
     page.emulate_media(reduced_motion=motion)
@@ -61,24 +56,19 @@ def frames(page: Page) -> int:
     return int(player(page).get_attribute("data-frames") or 0)
 
 
-def test_plays_the_stored_training(address, page):
-    opened = visit(page, address, motion="no-preference")
-    descent, held, eg = flips(opened)
-    assert descent > 1000
-    assert held == eg == 0
-    gd_below, held_below, eg_below = below_the_line(opened)
-    assert gd_below > 10
-    assert held_below == eg_below == 0
-    expect(opened.get_by_text("Stored training, 600 updates")).to_be_visible()
-
-
-def test_scrubbing_counts_flips_and_asks_no_server(address, page):
+def test_plays_the_stored_training_and_is_scrubbed_without_the_server(address, page):
     sent: list[object] = []
     page.on(
         "websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message))
     )
-    visit(page, address)
-    end, messages = flips(page), len(sent)
+    visit(page, address, motion="no-preference")
+    expect(page.get_by_text("Stored training, 600 updates")).to_be_visible()
+    end, heights, messages = flips(page), below_the_line(page), len(sent)
+    descent, held, eg = end
+    assert descent > 1000
+    assert held == eg == 0
+    assert heights[0] > 10
+    assert heights[1:] == [0, 0]
     assert messages, "the page talks to its server by this socket"
     player(page).focus()
     page.keyboard.press("Home")
@@ -98,14 +88,14 @@ def test_scrubbing_counts_flips_and_asks_no_server(address, page):
 
 def test_a_run_adds_frames_and_ends_with_its_result(address, page):
     visit(
-        page, f"{address}?r-of-k-inputs=500&r-of-k-epochs=40&{GIVEN}".replace("gd=0.01", "gd=0.1")
+        page, f"{address}?r-of-k-inputs=500&r-of-k-epochs=12&{GIVEN}".replace("gd=0.01", "gd=0.1")
     )
     page.emulate_media(reduced_motion="no-preference")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
     seen = {frames(page)}
     while page.get_by_text("Trained in").count() == 0:
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(20)
         seen.add(frames(page))
     assert len(seen) > 3, "frames are added during the run"
     expect(player(page)).to_have_attribute("data-frames", str(LAST + 1))
@@ -126,10 +116,11 @@ def test_a_search_shows_its_trials(address, page):
     expect(page.get_by_text("Stored training, 600 updates")).to_be_visible()
 
 
-def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, page):
+def test_a_run_goes_on_whatever_a_visitor_does_until_it_is_stopped(address, page):
     visit(page, f"{address}?{LONG}&{GIVEN}")
     press(page, "Run")
     expect(page.get_by_text("In training on")).to_be_visible()
+    # A setting that is changed loses nothing.
     seed = page.get_by_test_id("stSidebar").get_by_role("spinbutton", name="Seed")
     seed.fill("1")
     seed.press("Enter")
@@ -137,6 +128,12 @@ def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, p
     before = frames(page)
     expect(player(page)).not_to_have_attribute("data-frames", str(before))
     expect(page.get_by_text("In training on")).to_be_visible()
+    # New frames do not move a visitor who scrubbed back.
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(player(page)).not_to_have_attribute("data-frames", str(frames(page)))
+    expect(player(page)).to_have_attribute("data-frame", "0")
+    # Stopped, the run keeps what is there.
     press(page, "Stop")
     account = page.get_by_text("stopped at update").locator("..")
     expect(account).to_be_visible()
@@ -150,20 +147,8 @@ def test_a_click_elsewhere_loses_nothing_and_stop_keeps_what_is_there(address, p
     assert frames(page) == end
 
 
-def test_new_frames_do_not_move_a_visitor_who_scrubbed_back(address, page):
-    visit(page, f"{address}?{LONG}&{GIVEN}")
-    press(page, "Run")
-    expect(page.get_by_text("In training on")).to_be_visible()
-    expect(player(page)).not_to_have_attribute("data-frames", "1")
-    player(page).focus()
-    page.keyboard.press("Home")
-    expect(player(page)).not_to_have_attribute("data-frames", str(frames(page)))
-    expect(player(page)).to_have_attribute("data-frame", "0")
-    press(page, "Stop")
-    expect(page.get_by_text("stopped at update")).to_be_visible()
-
-
-def test_the_overlay_and_the_panels_draw_when_opened(opened):
+def test_the_overlay_and_the_panels_draw_when_opened(address, page):
+    opened = visit(page, address)
     curves = player(opened).locator("svg.weights path[stroke-width='2']")
     count = curves.count()
     player(opened).get_by_role("button", name="Overlay of Song").click()

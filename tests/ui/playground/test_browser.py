@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from dale_demo.process import GeometricBrownianMotion
 from dale_demo.score import LogNormalMixtureScore
 from dale_demo.toy import SHAPES, SIDE
-from dale_demo.ui.playground.player import LINEAR_WINDOW
+from dale_demo.ui.playground.player import ARROWS, LINEAR_WINDOW, cell_middles
 from dale_demo.ui.playground.settings import PAINTED, decode
 from dale_demo.ui.shared.assets import asset
 from tests.ui.conftest import wait_idle
@@ -43,6 +43,22 @@ def visit(page: Page, address: str, query: str = QUICK, motion: str = "reduce") 
     expect(page.get_by_test_id("particles-right")).to_be_visible()
     expect(player(page)).to_have_attribute("data-playing", "false")
     return page
+
+
+@pytest.fixture(scope="module")
+def sent(module_page: Page) -> list[object]:
+    """Messages that the page has sent to the server, as they go."""
+    messages: list[object] = []
+    module_page.on(
+        "websocket", lambda socket: socket.on("framesent", lambda frame: messages.append(frame))
+    )
+    return messages
+
+
+@pytest.fixture(scope="module")
+def opened(address, module_page: Page, sent) -> Page:
+    """The page after a run of a few steps."""
+    return visit(module_page, address)
 
 
 def player(page: Page) -> Locator:
@@ -80,12 +96,8 @@ def test_plays_particles_that_cross_and_particles_that_do_not(address, page):
     expect(table).to_contain_text(f"{count(page, 'crossed', 'right')}")
 
 
-def test_scrubbing_counts_crossings_and_asks_no_server(address, page):
-    sent: list[object] = []
-    page.on(
-        "websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message))
-    )
-    visit(page, address)
+def test_scrubbing_counts_crossings_and_asks_no_server(opened, sent):
+    page = opened
     end, messages = count(page, "crossed", "right"), len(sent)
     assert messages, "the page talks to its server by this socket"
     player(page).focus()
@@ -103,8 +115,8 @@ def test_scrubbing_counts_crossings_and_asks_no_server(address, page):
     assert len(sent) == messages
 
 
-def test_particles_are_interpolated_between_two_steps(address, page):
-    visit(page, address)
+def test_particles_are_interpolated_between_two_steps(opened):
+    page = opened
     player(page).focus()
     page.keyboard.press("Home")
     page.get_by_test_id("player-scrubber").focus()
@@ -117,8 +129,8 @@ def test_particles_are_interpolated_between_two_steps(address, page):
     assert start != between != places(page, "left", PINK).tolist()
 
 
-def test_layers_and_axes_are_switched_without_moving_the_film(address, page):
-    visit(page, address)
+def test_layers_and_axes_are_switched_without_moving_the_film(opened):
+    page = opened
     frame = player(page).get_attribute("data-frame")
     for name in ("Log axes", "Data points", "Contours of the density"):
         before = page.get_by_test_id("particles-left").evaluate("c => c.toDataURL()")
@@ -248,3 +260,45 @@ def test_contours_of_a_normal_density_are_circles_that_contain_their_share(scrip
 def test_a_share_that_leaves_the_grid_has_no_contour(script):
     levels = script.evaluate("levelsOf(Float64Array.of(0.3, 0.3), 1, [0.5, 0.95])")
     assert levels == [0.3, None]
+
+
+def test_the_forward_direction_plays_from_data_to_noise(address, page):
+    visit(page, address, f"{QUICK}&play-direction=data+to+noise")
+    expect(player(page).locator(".readout")).to_contain_text("Step 6 of 6 · t = 1 ")
+    crossed = count(page, "crossed", "right")
+    assert crossed > 100
+    assert count(page, "crossed", "left") == 0
+    player(page).focus()
+    page.keyboard.press("Home")
+    expect(player(page).locator(".readout")).to_contain_text("Step 0 of 6 · t = 0 ")
+    assert count(page, "beyond", "right") == 0
+    start = places(page, "left", PINK)
+    page.keyboard.press("End")
+    assert np.ptp(start, axis=0).max() < np.ptp(places(page, "left", PINK), axis=0).max()
+
+
+def test_a_learned_score_is_drawn_where_it_was_evaluated(script):
+    """The cells of player.js are those of player.py, and frames between two are interpolated."""
+    module = asset("shared/film.js", "playground/player.js")
+    script.add_script_tag(content=module.replace("export default", "const mount ="))
+    cells = script.evaluate(
+        """([count, linear, log]) => [new Plane(linear, false, 300), new Plane(log, true, 300)]
+            .map((plane) => plane.cells(count).middles)""",
+        [ARROWS, LINEAR_WINDOW, [-2, 3]],
+    )
+    np.testing.assert_allclose(cells[0], cell_middles(0, LINEAR_WINDOW[1]))
+    np.testing.assert_allclose(cells[1], cell_middles(-2, 3))
+    size, frames = 2 * ARROWS**2, 3
+    found = script.evaluate(
+        """([field, arrows, frames]) => {
+            const header = { arrows, times: Array(frames) };
+            const { learned } = Particles.prototype;
+            const at = (log, part) =>
+                learned.call({ field, header, now: { k: 1, part } }, { log })(0, 0, 5);
+            return [at(false, 0), at(false, 0.25), at(true, 0.25)];
+        }""",
+        [list(range(2 * frames * size)), ARROWS, frames],
+    )
+    first = size + 10
+    second, third = first + 0.25 * size, first + 0.25 * size + frames * size
+    assert found == [[at, at + 1] for at in (first, second, third)]

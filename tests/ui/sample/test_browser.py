@@ -23,10 +23,24 @@ GREYS = """canvas => {
 }"""
 
 
-@pytest.fixture
-def opened(app_address, page: Page) -> Page:
-    """The page at its bare address, with the player in it."""
-    return visit(page, app_address)
+@pytest.fixture(scope="module")
+def sent(module_page: Page) -> list[object]:
+    """Messages that the page has sent to the server, as they go."""
+    messages: list[object] = []
+    module_page.on(
+        "websocket", lambda socket: socket.on("framesent", lambda frame: messages.append(frame))
+    )
+    return messages
+
+
+@pytest.fixture(scope="module")
+def opened(app_address, module_page: Page, sent) -> Page:
+    """The page at its bare address, with the player in it, which has played."""
+    visit(module_page, app_address)
+    player = module_page.locator("section.player")
+    expect(player).to_have_attribute("data-frame", "20")
+    expect(player).to_have_attribute("data-playing", "false")
+    return module_page
 
 
 def visit(page: Page, address: str) -> Page:
@@ -45,9 +59,26 @@ def pixels(page: Page) -> list[int]:
 
 
 def test_opens_with_images(opened):
-    expect(opened.locator("section.player")).to_have_attribute("data-frame", "20")
     assert len(set(pixels(opened))) > 20
     expect(opened.get_by_text("Stored run of the network")).to_be_visible()
+
+
+def test_scrubbing_changes_the_images_and_asks_no_server(opened, sent):
+    before, messages = pixels(opened), len(sent)
+    assert messages, "the page talks to its server by this socket"
+    opened.get_by_test_id("player-scrubber").focus()
+    for _ in range(5):
+        opened.keyboard.press("ArrowLeft")
+    expect(opened.locator("section.player")).to_have_attribute("data-frame", "15")
+    assert pixels(opened) != before
+    assert len(sent) == messages
+
+
+def test_the_panel_about_the_spread_is_drawn_when_it_is_opened(opened):
+    chart = opened.get_by_test_id("stPlotlyChart")
+    expect(chart).to_have_count(0)
+    opened.get_by_text("Does the run follow the forward process?").click()
+    expect(chart.locator(".scatterlayer path.js-line")).to_have_count(2)
 
 
 def test_a_run_shows_new_images_and_then_the_player(app_address, page):
@@ -68,29 +99,6 @@ def test_stop_keeps_what_is_there(app_address, page):
     expect(page.get_by_test_id("player-state")).to_be_visible()
     assert len(set(pixels(page))) > 20
     expect(page.locator(".st-key-stop")).to_have_count(0)
-
-
-def test_scrubbing_changes_the_images_and_asks_no_server(app_address, page):
-    sent: list[object] = []
-    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    visit(page, app_address)
-    expect(page.locator("section.player")).to_have_attribute("data-frame", "20")
-    expect(page.locator("section.player")).to_have_attribute("data-playing", "false")
-    before, messages = pixels(page), len(sent)
-    assert messages, "the page talks to its server by this socket"
-    page.get_by_test_id("player-scrubber").focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowLeft")
-    expect(page.locator("section.player")).to_have_attribute("data-frame", "15")
-    assert pixels(page) != before
-    assert len(sent) == messages
-
-
-def test_the_panel_about_the_spread_is_drawn_when_it_is_opened(opened):
-    chart = opened.get_by_test_id("stPlotlyChart")
-    expect(chart).to_have_count(0)
-    opened.get_by_text("Does the run follow the forward process?").click()
-    expect(chart.locator(".scatterlayer path.js-line")).to_have_count(2)
 
 
 def test_the_address_follows_the_settings(app_address, page):
