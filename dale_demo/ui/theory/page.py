@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from dale_demo.drawing.markdown import table
 from dale_demo.theory import notation
-from dale_demo.theory.references import BIBTEX, REFERENCES
+from dale_demo.theory.references import ABOUT_RELATED, BIBTEX, REFERENCES, related_work
 from dale_demo.ui.shared.warm_up import warm_up
 from dale_demo.ui.theory.sections import SECTIONS, Equation, Section
 from dale_demo.ui.theory.stored_pictures import load_figure
@@ -86,7 +86,8 @@ def _contents() -> str:
         f"{number}. [{section.title}](#{section.name})"
         for number, section in enumerate(SECTIONS, 1)
     )
-    return "\n".join([*lines, "", "[References](#references) · [Notation](#notation)"])
+    appendix = "[Related work](#related-work) · [References](#references) · [Notation](#notation)"
+    return "\n".join([*lines, "", appendix])
 
 
 @st.fragment
@@ -179,7 +180,10 @@ def verdict(claim: "Claim") -> str:
 
 
 def _appendix() -> None:
-    """Draw references, notation and citation."""
+    """Draw related work, references, notation and citation."""
+    st.header("Related work", anchor="related-work", divider="gray")
+    st.markdown(related_work())
+    st.caption(ABOUT_RELATED)
     st.header("References", anchor="references", divider="gray")
     st.markdown(
         "\n".join(f"- {r.authors}: [{r.title}]({r.link}). {r.place}." for r in REFERENCES.values())

@@ -14,7 +14,7 @@ from dale_demo.theory.claims import Claim
 from dale_demo.theory.measurements import MEASUREMENTS
 from dale_demo.theory.notation import table
 from dale_demo.theory.pictures import PICTURES
-from dale_demo.theory.references import BIBTEX, REFERENCES
+from dale_demo.theory.references import ABOUT_RELATED, BIBTEX, REFERENCES, related_work
 from dale_demo.ui.theory import page
 from dale_demo.ui.theory.sections import SECTIONS, Section
 from dale_demo.ui.theory.stored_pictures import load_figure
@@ -154,6 +154,8 @@ def test_references_notation_and_citation(app):
     shown = texts(app)
     assert all(reference.link in shown for reference in REFERENCES.values())
     assert table() in shown
+    assert related_work() in shown
+    assert ABOUT_RELATED in [caption.value for caption in app.caption]
     cited = {key for section in SECTIONS for key in section.sources}
     assert cited == set(REFERENCES)
     assert "2510.02730" in BIBTEX
