@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ LAYERS = (
     {"checks"},
     {"process", "noise", "datasets", "hardware"},
     {"score", "objectives", "data"},
-    {"samplers", "toy", "network", "paper"},
+    {"samplers", "toy", "toy_network", "network", "paper"},
     {"plasticity", "drawing"},
     {"checkpoint", "theory"},
     {"sampling", "trajectory", "restoration"},
@@ -38,13 +39,16 @@ def sources() -> dict[str, str]:
 
 def imports(sources: Mapping[str, str]) -> Imports:
     """What each module imports when it runs; imports for type checkers alone do not count."""
-    return {
-        name: set(_imported(ast.parse(text), known=sources.keys()))
-        for name, text in sources.items()
-    }
+    known = frozenset(sources)
+    return {name: _imports_of(text, known) for name, text in sources.items()}
 
 
-def _imported(tree: ast.AST, known: Mapping[str, str] | set[str]) -> Iterator[str]:
+@cache
+def _imports_of(text: str, known: frozenset[str]) -> set[str]:
+    return set(_imported(ast.parse(text), known))
+
+
+def _imported(tree: ast.AST, known: frozenset[str]) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             continue

@@ -72,10 +72,11 @@ def process(hub, tmp_path):
 
 
 def test_as_real_processes(hub, commits, network, tmp_path, process):
+    """Even if they are told to be talkative, they ask for what they need alone."""
     commit = next(commits)
     both = [
-        process("push", network, "bob/net", HF_TOKEN=TOKEN),
-        process("pull", "ann/net", tmp_path / "copy"),
+        process("push", network, "bob/net", HF_TOKEN=TOKEN, HF_HUB_DISABLE_TELEMETRY="0"),
+        process("pull", "ann/net", tmp_path / "copy", HF_HUB_DISABLE_TELEMETRY="0"),
     ]
     for each in both:
         _, errors = each.communicate()
@@ -83,6 +84,7 @@ def test_as_real_processes(hub, commits, network, tmp_path, process):
     assert files_of(tmp_path / "copy") == hub.repository("ann/net").commits[commit]
     _, pushed = hub.repository("bob/net").at("main")
     assert pushed.items() >= files_of(network).items()
+    assert "GET /api/agent-harnesses" not in hub.requests
 
 
 @pytest.mark.parametrize(

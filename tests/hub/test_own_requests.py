@@ -44,12 +44,11 @@ def test_by_default_the_client_asks_for_more(hub, commits, talkative, monkeypatc
     assert HARNESSES in hub.requests
 
 
-@pytest.mark.parametrize("command", ["push", "pull", "space", "sample"])
-def test_as_a_process_that_is_told_to_be_talkative(hub, commits, network, tmp_path, command):
+@pytest.mark.parametrize("command", ["space", "sample"])
+def test_as_a_process_that_is_told_to_be_talkative(hub, commits, tmp_path, command):
+    """As `push` and `pull` are in the tests of the command line."""
     next(commits)
     arguments = {
-        "push": [network, "bob/net"],
-        "pull": ["ann/net", tmp_path / "copy"],
         "space": ["bob/app"],
         "sample": ["--checkpoint", "ann/net", "--steps", 2, "--out", tmp_path / "a.png"],
     }[command]
