@@ -232,10 +232,7 @@ def objectives(seed: int) -> list[Claim]:
     """M-DSM less M-ESM for two different scores, on the same draws."""
     generator, t = _generator(seed), torch.full((2 * DRAWS,), 0.3, dtype=torch.float64)
     x0, z = draw_data(generator, len(t))[:, None], _normals(generator, len(t), 1)
-    exact = mixture_score()
-    first, second = (
-        log_normal_score(PROCESS, LogNormal(*moments)) for moments in ((0.0, 0.3), (0.4, 0.8))
-    )
+    exact, (first, second) = mixture_score(), _two_models()
 
     def gap(model: Score, target: Score = exact) -> Tensor:
         return m_dsm(model, PROCESS, x0, t, z) - m_esm(model, target, PROCESS, x0, t, z)
@@ -255,19 +252,36 @@ def objectives(seed: int) -> list[Claim]:
     ]
 
 
+def _two_models() -> tuple[Score, Score]:
+    """Two scores that are not that of the data."""
+    first, second = LogNormal(0.0, 0.3), LogNormal(0.4, 0.8)
+    return log_normal_score(PROCESS, first), log_normal_score(PROCESS, second)
+
+
 def posterior_variance(t: float) -> float:
-    """E Var[ln X₀ | X_t] = E[(ln X₀)²] − E[D²], the latter by the trapezoidal rule in y."""
+    """E Var[ln X₀ | X_t] = E[(ln X₀)²] − E[D²], the latter by quadrature."""
+    a, b, w = map(np.array, (LOG_MEANS, LOG_STDS, WEIGHTS))
+    square = _mean_at(t, lambda x, t: denoise(mixture_score(), PROCESS, x, t) ** 2)
+    return float((w * (a**2 + b**2)).sum()) - square
+
+
+def half_score_power(t: float) -> float:
+    """½E h_t(x_t)² of the exact score, by quadrature."""
+    return _mean_at(t, lambda x, t: mixture_score()(x, t) ** 2) / 2
+
+
+def _mean_at(t: float, function: Score) -> float:
+    """The mean of `function` over x_t, by the trapezoidal rule in y."""
     y = torch.linspace(-6, 6, 2001, dtype=torch.float64)
     times, x = torch.full_like(y, t), y.exp()[:, None]
     density = (mixture_score().log_density(x, times) + y).exp()
-    d = denoise(mixture_score(), PROCESS, x, times)[:, 0]
-    a, b, w = map(np.array, (LOG_MEANS, LOG_STDS, WEIGHTS))
-    return float((w * (a**2 + b**2)).sum()) - torch.trapezoid(density * d**2, y).item()
+    return torch.trapezoid(density * function(x, times)[:, 0], y).item()
 
 
 def non_negative(seed: int) -> list[Claim]:
-    """Hyvärinen's objective recovers the rate of exponential data."""
-    x = -_uniform(_generator(seed), DRAWS)[:, None].log() / RATE
+    """Hyvärinen's objective recovers the rate of exponential data; with noise it is M-ESM."""
+    generator = _generator(seed)
+    x = -_uniform(generator, DRAWS)[:, None].log() / RATE
     rate, error = exponential_rate(x)
 
     def stein(x: Tensor, t: Tensor) -> Tensor:
@@ -281,6 +295,27 @@ def non_negative(seed: int) -> list[Claim]:
         ),
         equal("largest |objective − (score matching in ln x − ½)|", nnsm - log_space + 0.5),
         equal("the same without the ½", nnsm - log_space, control=True),
+        *with_noise(generator),
+    ]
+
+
+def with_noise(generator: torch.Generator) -> list[Claim]:
+    """Hyvärinen's objective of x_t less M-ESM / 2s⁴: the same for every model."""
+    t = torch.full((DRAWS,), 0.3, dtype=torch.float64)
+    x0, z = draw_data(generator, DRAWS)[:, None], _normals(generator, DRAWS, 1)
+    exact, (first, second) = mixture_score(), _two_models()
+    x, s = PROCESS.forward(x0, t, z), PROCESS.noise_level(t)
+
+    def gap(model: Score, factor: float = 0.5) -> Tensor:
+        nnsm = non_negative_score_matching(lambda x, _: model(x, t) / x, x).detach()
+        return nnsm - factor * m_esm(model, exact, PROCESS, x0, t, z) / s**4
+
+    constant = -half_score_power(0.3)
+    return [
+        mean_of("J of x_t − M-ESM / 2s⁴ for one score, against −½E h²", gap(first), constant),
+        mean_of("J of x_t − M-ESM / 2s⁴ for another", gap(second), constant),
+        mean_of("the one less the other, draw by draw", gap(first) - gap(second), 0.0),
+        mean_of("J of x_t − M-ESM / s⁴", gap(first, 1.0), constant, control=True),
     ]
 
 

@@ -126,6 +126,22 @@ def test_posterior_variance_by_brute_force():
     assert error < 0.003
 
 
+def test_half_score_power_by_adaptive_quadrature_of_a_density_without_the_library():
+    t = 0.3
+    m, s = (PROCESS.mu - PROCESS.sigma**2 / 2) * t, PROCESS.sigma * math.sqrt(t)
+
+    def density(y):
+        parts = zip(WEIGHTS, LOG_MEANS, LOG_STDS, strict=True)
+        return sum(w * stats.norm.pdf(y, a + m, math.hypot(b, s)) for w, a, b in parts)
+
+    def integrand(y, step=1e-5):
+        log_slope = (math.log(density(y + step)) - math.log(density(y - step))) / (2 * step)
+        return density(y) * (log_slope - 1) ** 2 / 2
+
+    expected = integrate.quad(integrand, -5, 5, limit=200)[0]
+    assert measurements.half_score_power(t) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("rate", [0.3, 2.5, 40.0])
 def test_the_rate_is_the_closed_form(rate):
     x = torch.empty(500, 1, dtype=torch.float64).exponential_(

@@ -119,7 +119,7 @@ Because $\int \nabla_y p_Y\,dy = 0$, the mean of $1 + h$ is zero, and that of $h
             ),
             Equation(
                 r"\nabla_y \ln p_Y = \sum_k r_k\,\frac{a_k + m - y}{b_k^2 + s^2}",
-                "dale_demo.score:LogNormalMixtureScore._posterior",
+                "dale_demo.score:LogNormalMixtureScore._with_many_spreads",
             ),
         ),
         ("shetty", "hyvarinen2005"),
@@ -298,6 +298,9 @@ score that is matched becomes x ∘ ∇ln p, which the paper calls the *Hyvärin
 
 It is explicit matching of this score at t = 0, before any noise. And it is ordinary score matching
 of ln x, apart from a constant: the logarithm moves the edge to infinity.
+
+With noise it is explicit matching too: on noised data, Hyvärinen's objective J and M-ESM / 2s⁴
+differ by the same number for every model. So at each noise level M-ESM does what J does.
 """,
         r"""
 With $h_\theta = x\psi$ and $h = x\,\partial_x \ln p$, expand $\tfrac12E(h_\theta - h)^2$. Only the
@@ -313,6 +316,10 @@ expectation is $\tfrac12g^2 + \partial_yg - \tfrac12$ in each coordinate. For $\
 data of rate $\lambda_0$ the objective is $\lambda^2/\lambda_0^2 - 2\lambda/\lambda_0$, lowest at
 $\lambda_0$; on a sample, at $2\sum x / \sum x^2$. Plain score matching has
 $\tfrac12\psi^2 + \psi' = \tfrac12\lambda^2$, lowest at 0.
+
+The expansion holds for any positive distribution, also for that of $x_t$. With
+$\psi = h_\theta/x$ it gives $J(x_t) = \tfrac12E\|h_\theta - h\|^2 - \tfrac12E\|h\|^2$, and the
+first term is $\text{M-ESM}/2s^4$. The constant is $-\tfrac12E\|h\|^2$, whatever the model.
 """,
         (
             Equation(
@@ -323,6 +330,10 @@ $\tfrac12\psi^2 + \psi' = \tfrac12\lambda^2$, lowest at 0.
             Equation(
                 r"\hat\lambda = \arg\min_\lambda J(\psi = -\lambda)",
                 "dale_demo.theory.measurements:exponential_rate",
+            ),
+            Equation(
+                r"J(x_t) - \frac{\text{M-ESM}}{2s^4} = -\tfrac12E\|h\|^2",
+                "dale_demo.theory.measurements:with_noise",
             ),
         ),
         ("hyvarinen2007", "hyvarinen2005", "shetty"),
