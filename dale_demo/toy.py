@@ -3,6 +3,7 @@
 All data here are log-normal mixtures with one common spread, Σ_k LogNormal(a_k, b²) / K: points
 with a kernel around each. Their score is known (`LogNormalMixtureScore`), so every error of a run
 is the sampler's own. The process has μ = σ²/2 and T = 1: it keeps the median, and s(T) = σ.
+Particles run down from noise to data (`simulate`), or up from data to noise (`add_noise`).
 """
 
 import math
@@ -15,7 +16,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.noise import seeds_of
-from dale_demo.process import GeometricBrownianMotion, GridName, make_grid
+from dale_demo.process import (
+    DEFAULT_MIN_NOISE_LEVEL,
+    GeometricBrownianMotion,
+    GridName,
+    make_grid,
+)
 from dale_demo.samplers import (
     LANGEVIN,
     SAMPLERS,
@@ -70,6 +76,32 @@ class ToyData:
         which = torch.randint(len(self.log_means), (count,), generator=generator)
         z = torch.randn((count, 2), generator=generator, dtype=torch.float64)
         return torch.exp(self.log_means[which] + self.log_std * z)
+
+    def log_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of ln x, [2] each."""
+        variance = self.log_means.var(0, correction=0) + self.log_std**2
+        return self.log_means.mean(0), variance.sqrt()
+
+    def noised_log_moments(self, process: GeometricBrownianMotion) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of ln x_T, [2] each: m(T) and s(T)² are added."""
+        mean, std = self.log_moments()
+        drift = process.log_drift(torch.tensor(process.horizon, dtype=torch.float64))
+        return mean + drift, (std**2 + process.max_noise_level**2).sqrt()
+
+    def distribution_function(
+        self, process: GeometricBrownianMotion, t: float, x: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """P(X_t ≤ x) of each coordinate by itself, at `x` [N, 2] of any sign → [N, 2].
+
+        Σ_k Φ((ln x − a_k − m(t)) / √(b² + s(t)²)) / K, and 0 where x ≤ 0.
+        """
+        from scipy.special import ndtr
+
+        time = torch.tensor(t, dtype=torch.float64)
+        spread = math.hypot(self.log_std, process.noise_level(time).item())
+        centres = self.log_means.numpy() + process.log_drift(time).item()
+        y = np.log(np.where(x > 0, x, 1.0))[:, None]
+        return np.where(x > 0, ndtr((y - centres) / spread).mean(1), 0.0)
 
     def score(self, process: GeometricBrownianMotion) -> Score:
         """The exact score under `process`, evaluated `ROWS` rows at a time."""
@@ -214,7 +246,7 @@ class Paths:
 
     Args:
         steps: Index of the step of each frame, from 0 to N [F].
-        times: t, falling from T to 0 [F].
+        times: t, falling from T to 0, or rising from 0 to T where noise is added [F].
         x: State [F, B, 2].
         crossings: Number of times each particle has crossed an axis so far [F, B].
         score_evaluations: Score evaluations of the whole run.
@@ -231,8 +263,19 @@ class Paths:
         """Number of particles that have crossed an axis at least once."""
         return int((self.crossings[-1] > 0).sum())
 
+    @property
+    def log_std(self) -> NDArray[np.float64]:
+        """Standard deviation of ln|x| at the end [2]."""
+        return np.log(np.abs(self.x[-1])).std(0)
 
-def simulate(data: ToyData, sampler: str, settings: ToySettings, max_frames: int = 101) -> Paths:
+
+def simulate(
+    data: ToyData,
+    sampler: str,
+    settings: ToySettings,
+    max_frames: int = 101,
+    score: Score | None = None,
+) -> Paths:
     """Sample particles, starting from exact draws of p_T.
 
     With the same seed every sampler gets the same start and the same noise.
@@ -242,6 +285,7 @@ def simulate(data: ToyData, sampler: str, settings: ToySettings, max_frames: int
         sampler: A key of `TOY_SAMPLERS`.
         settings: Settings of the run.
         max_frames: Most frames that are kept: evenly spaced, the first and the last among them.
+        score: Drives the sampler in place of the exact score.
 
     Raises:
         ValueError: A setting is outside its range.
@@ -251,10 +295,10 @@ def simulate(data: ToyData, sampler: str, settings: ToySettings, max_frames: int
     shape = (settings.particles, 2)
     z = torch.randn(shape, generator=starts, dtype=torch.float64)
     x = process.forward(data.draw(len(z), starts), z.new_tensor(process.horizon), z)
-    kept = set(np.linspace(0, settings.steps, max_frames).round().astype(int).tolist())
+    kept = _kept(settings.steps, max_frames)
     options = LangevinOptions(step_size=settings.step_size)
     steps = TOY_SAMPLERS[sampler](
-        data.score(process),
+        score or data.score(process),
         x,
         process,
         make_grid(process, settings.grid, settings.steps),
@@ -262,6 +306,11 @@ def simulate(data: ToyData, sampler: str, settings: ToySettings, max_frames: int
         **({"options": options} if sampler in STEPPED else {}),
     )
     return _paths([step for step in steps if step.index in kept])
+
+
+def _kept(steps: int, max_frames: int) -> set[int]:
+    """Indices of the frames to keep, evenly spaced from 0 to `steps`."""
+    return set(np.linspace(0, steps, max_frames).round().astype(int).tolist())
 
 
 def _generators(seed: int) -> list[torch.Generator]:
@@ -277,6 +326,94 @@ def _paths(frames: list[Step]) -> Paths:
         crossings=torch.stack([step.crossings for step in frames]).numpy(),
         score_evaluations=frames[-1].score_evaluations,
     )
+
+
+def score_field(
+    score: Score, process: GeometricBrownianMotion, times: NDArray[np.float64], x: Tensor
+) -> NDArray[np.float32]:
+    """Evaluate h at the points `x` [P, 2] at each of `times` [F] → [F, P, 2].
+
+    A time below that of the least noise level of a time grid counts as that: at t = 0 a network
+    has no score, because h = (D − u) / s² − 1 is 0 / 0.
+    """
+    least = process.time(torch.tensor(DEFAULT_MIN_NOISE_LEVEL)).item()
+    with torch.no_grad():
+        field = [score(x, x.new_full((len(x),), max(t, least))) for t in times.tolist()]
+    return torch.stack(field).numpy().astype(np.float32)
+
+
+# Noise
+
+
+NoiseFactor = Callable[[GeometricBrownianMotion, Tensor, Tensor], LogFactor]
+"""(process, δ [], z [B, 2]) → the factor by which x is multiplied over an interval δ."""
+
+
+def exponential(process: GeometricBrownianMotion, delta: Tensor, z: Tensor) -> LogFactor:
+    """x ← x ∘ exp((μ − σ²/2) δ + σ√δ z): has the exact distribution at any step size."""
+    return process.log_drift(delta) + process.noise_level(delta) * z, None
+
+
+def euler_maruyama(process: GeometricBrownianMotion, delta: Tensor, z: Tensor) -> LogFactor:
+    """x ← x ∘ (1 + μδ + σ√δ z): the same for small δ, and can be negative for large ones."""
+    return log_factor(1 + process.mu * delta + process.noise_level(delta) * z)
+
+
+FORWARD: dict[str, NoiseFactor] = {
+    "exponential": exponential,
+    "Euler–Maruyama": euler_maruyama,
+}
+
+
+def add_noise(data: ToyData, method: str, settings: ToySettings, max_frames: int = 101) -> Paths:
+    """Multiply samples of the data by noise, step by step from t = 0 to T on the grid upside down.
+
+    With the same seed every method gets the same samples and the same noise.
+
+    Args:
+        data: The distribution at t = 0.
+        method: A key of `FORWARD`.
+        settings: Settings of the run; `step_size` does not apply.
+        max_frames: As for `simulate`.
+
+    Raises:
+        ValueError: A setting is outside its range.
+    """
+    process, (starts, noises) = settings.process, _generators(settings.seed)[:2]
+    times = make_grid(process, settings.grid, settings.steps).flip(0)
+    x = data.draw(settings.particles, starts)
+    y, sign, crossings = x.log(), torch.ones_like(x), torch.zeros(len(x), dtype=torch.int64)
+    kept = _kept(settings.steps, max_frames)
+    frames = [Step(0, 0.0, x, x.log(), crossings, 0)]
+    for k, delta in enumerate(times.diff(), 1):
+        z = torch.randn(x.shape, generator=noises, dtype=torch.float64)
+        log_size, turned = FORWARD[method](process, delta, z)
+        y = y + log_size
+        if turned is not None:
+            sign, crossings = sign * turned, crossings + (turned < 0).sum(1)
+        if k in kept:
+            frames.append(Step(k, times[k].item(), sign * y.exp(), y, crossings, 0))
+    return _paths(frames)
+
+
+def ks_distance(x: NDArray[np.float64], data: ToyData, process: GeometricBrownianMotion) -> float:
+    """Kolmogorov–Smirnov distance of particles `x` [B, 2] to p_T, the mean over both coordinates.
+
+    For B exact samples it is about 0.87 / √B (`expected_ks_distance`).
+    """
+    x = np.sort(x, axis=0)
+    exact = data.distribution_function(process, process.horizon, x)
+    ranks = np.arange(len(x) + 1)[:, None] / len(x)
+    gaps = np.maximum(exact - ranks[:-1], ranks[1:] - exact)
+    return float(gaps.max(0).mean())
+
+
+def expected_ks_distance(count: int) -> float:
+    """√(π/2) ln 2 / √N, the mean distance of N exact samples, for large N (Kolmogorov 1933)."""
+    return math.sqrt(math.pi / 2) * math.log(2) / math.sqrt(count)
+
+
+# Distances
 
 
 def samples(data: ToyData, settings: ToySettings) -> tuple[Tensor, Tensor]:

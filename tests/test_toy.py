@@ -15,17 +15,22 @@ from dale_demo.samplers import LangevinOptions
 from dale_demo.score import log_normal_score
 from dale_demo.toy import (
     FARTHEST,
+    FORWARD,
     KERNEL,
     SHAPES,
     SIDE,
     TOY_SAMPLERS,
     ToyData,
     ToySettings,
+    add_noise,
     additive_langevin,
     distance,
+    expected_ks_distance,
+    ks_distance,
     moons,
     rings,
     samples,
+    score_field,
     simulate,
     two_spirals,
     wasserstein,
@@ -57,9 +62,9 @@ def test_the_score_is_the_gradient_of_the_noised_density(name, generator):
 def test_draws_have_the_moments_of_the_mixture(name, generator):
     data = SHAPES[name]()
     y = data.draw(20_000, generator).log()
-    assert_close(y.mean(0), data.log_means.mean(0), rtol=0, atol=0.03)
-    variance = data.log_means.var(0, correction=0) + data.log_std**2
-    assert_close(y.var(0), variance, rtol=0.05, atol=0)
+    mean, std = data.log_moments()
+    assert_close(y.mean(0), mean, rtol=0, atol=0.03)
+    assert_close(y.std(0), std, rtol=0.025, atol=0)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -218,6 +223,89 @@ def test_a_step_size_is_that_of_the_langevin_samplers_alone():
             simulate(data, name, fixed).x, simulate(data, name, replace(fixed, step_size=None)).x
         )
         assert same == (name in ("probability-flow", "bridge")), name
+
+
+def test_another_score_can_drive_a_run():
+    data = SHAPES["rings"]()
+    reference = samples(data, SMALL)[0]
+    blurred = log_normal_score(SMALL.process, LogNormal(0.2, 0.6))
+    exact, other, given = (
+        simulate(data, "bridge", SMALL, max_frames=2, score=score)
+        for score in (None, blurred, data.score(SMALL.process))
+    )
+    np.testing.assert_array_equal(given.x, exact.x)
+    np.testing.assert_array_equal(other.x[0], exact.x[0])
+    ends = [distance(torch.from_numpy(run.x[-1]), reference) for run in (exact, other)]
+    assert ends[1] > 2 * ends[0]
+
+
+def test_a_field_is_the_score_at_every_point_and_time():
+    data, process = SHAPES["moons"](), SMALL.process
+    x, score = torch.tensor([[0.5, 1.0], [2.0, 0.7]]).double(), data.score(process)
+    field = score_field(score, process, np.array([1.0, 0.2, 0.0]), x)
+    for h, t in zip(field, (1.0, 0.2, (0.005 / process.sigma) ** 2), strict=True):
+        expected = score(x, torch.full((2,), t, dtype=torch.float64))
+        np.testing.assert_allclose(h, expected, rtol=1e-5)
+
+
+# Noise
+
+
+@pytest.mark.parametrize("steps", [1, 3, 40])
+def test_exponential_noise_has_the_distribution_of_theory_after_any_number_of_steps(steps):
+    data, settings = SHAPES["rings"](), ToySettings(steps=steps, particles=4000)
+    run = add_noise(data, "exponential", settings)
+    assert run.crossed == 0
+    assert (run.x > 0).all()
+    far = ks_distance(run.x[-1], data, settings.process)
+    assert far < 1.8 * expected_ks_distance(4000)
+    expected = data.noised_log_moments(settings.process)[1]
+    np.testing.assert_allclose(run.log_std, expected, rtol=0.05)
+    euler = add_noise(data, "Euler–Maruyama", settings)
+    assert ks_distance(euler.x[-1], data, settings.process) > 4 * far, "the negative control"
+
+
+def test_noise_is_multiplied_step_by_step_from_the_data():
+    data, settings = SHAPES["moons"](), replace(SMALL, steps=5, grid="uniform")
+    runs = {name: add_noise(data, name, settings) for name in FORWARD}
+    exact, euler = runs["exponential"], runs["Euler–Maruyama"]
+    np.testing.assert_allclose(exact.times, np.linspace(0, 1, 6))
+    np.testing.assert_array_equal(exact.x[0], euler.x[0])
+    sigma, delta = settings.noise_level, 0.2
+    z = np.diff(np.log(exact.x), axis=0) / (sigma * math.sqrt(delta))
+    factor = 1 + sigma**2 / 2 * delta + sigma * math.sqrt(delta) * z
+    np.testing.assert_allclose(euler.x[1:], euler.x[:-1] * factor, rtol=1e-9)
+    assert euler.crossed > 20
+    changed = (np.sign(euler.x[1:]) != np.sign(euler.x[:-1])).sum(2)
+    np.testing.assert_array_equal(np.diff(euler.crossings, axis=0), changed)
+
+
+def test_euler_maruyama_reaches_the_distribution_with_small_steps():
+    data, settings = SHAPES["moons"](), ToySettings(steps=400, grid="uniform", noise_level=1.0)
+    run = add_noise(data, "Euler–Maruyama", settings, max_frames=5)
+    assert run.steps.tolist() == [0, 100, 200, 300, 400]
+    assert run.crossed == 0
+    far = ks_distance(run.x[-1], data, settings.process)
+    assert far < 1.8 * expected_ks_distance(1000)
+
+
+def test_ks_distance_is_that_of_scipy_for_the_mixture_of_log_normals():
+    data, process = SHAPES["log-normal mixture"](), GeometricBrownianMotion(0.3, 0.8)
+    x = data.draw(200, torch.Generator().manual_seed(0)).numpy()
+    x[:9, 0] *= -1
+    spread = math.hypot(data.log_std, 0.8)
+    medians = (data.log_means + 0.3 - 0.8**2 / 2).exp().numpy()
+    expected = [
+        stats.ks_1samp(
+            x[:, i], lambda v, i=i: stats.lognorm(spread, 0, medians[:, i]).cdf(v[:, None]).mean(1)
+        ).statistic
+        for i in (0, 1)
+    ]
+    assert ks_distance(x, data, process) == pytest.approx(np.mean(expected))
+
+
+def test_expected_ks_distance_is_the_mean_of_the_kolmogorov_distribution():
+    assert expected_ks_distance(400) == pytest.approx(stats.kstwobign.mean() / 20, rel=1e-3)
 
 
 # Distances

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 from dale_demo.hub import lookup
 from dale_demo.hub.names import UnreachableError
 from dale_demo.theory.measurements import MEASUREMENTS
+from dale_demo.toy import ToySettings
 from dale_demo.ui.dales_law import page as dales_law
 from dale_demo.ui.dales_law.settings import RULES, TASKS, key_of
 from dale_demo.ui.playground import page as playground
@@ -31,7 +32,8 @@ SCRIPTS = {
 KEYS: dict[str, tuple[str, ...]] = {
     "sample": (
         *("network", "sampler", "noise_level", "steps", "classes", "guidance", "pictures", "seed"),
-        *("mu", "grid", "start", "annealing", "repeats", "step_size", "tweedie", "preset"),
+        *("mu", "grid", "start", "annealing", "repeats", "step_size", "preset"),
+        *("tweedie", "tweedie_steps"),
     ),
     "restore": (
         *("restorer", "picture", "level", "noise", "drawer", "walk", "draws", "hole", "answers"),
@@ -42,6 +44,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     ),
     "playground": (
         *("data", "left", "right", "points", "noise", "steps", "grid", "delta", "seed"),
+        "direction",
     ),
     "theory": tuple(f"depth-{name}" for name in MEASUREMENTS),
 }
@@ -55,6 +58,7 @@ WORDS = (
     *("", " ", "null", "None", "true", "True", "[]", "{}", "../../etc/passwd", "/dev/zero", "\0"),
     *("\ufffd", "𝕏", "x" * 5_000, "a/b", "a/b@../..", "<script>", "**bold**", "%00", "mnist"),
     *("no class", "0", "painted points", "my upload", "my drawing", "AAAA", "Formula", "dense"),
+    "data to noise",
 )
 WORST = ("inf", "-1e999", "nan", "9" * 5_000, "1e308")
 VALUES = (*NUMBERS, *WORDS)
@@ -103,7 +107,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sample, restore, dales_law):
         monkeypatch.setattr(module, "HEAD_START", 0)
     monkeypatch.setattr(lookup, "_from_hub", unreachable)
-    first = playground.paths("rings", "", "dale-langevin", playground.ToySettings(particles=4))
+    first = playground.paths("rings", "", "dale-langevin", ToySettings(particles=4))
     monkeypatch.setattr(playground, "paths", lambda *_: first)
     for module, part in DRAWN:
         monkeypatch.setattr(module, part, lambda *_, **__: None)

@@ -1,109 +1,64 @@
-"""The page Playground: particles in the plane under two samplers, with an exact score."""
+"""The page Playground: particles in the plane, from noise to data or from data to noise."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 import streamlit as st
-import torch
 
 from dale_demo.drawing.markdown import table
-from dale_demo.toy import (
-    TOY_SAMPLERS,
-    Paths,
-    ToySettings,
-    distance,
-    samples,
-    simulate,
-    wasserstein,
-)
+from dale_demo.toy import FORWARD, TOY_SAMPLERS, samples
+from dale_demo.ui.playground.learned import SHOWN, learned_score
 from dale_demo.ui.playground.player import SIDES, ParticleRuns, particle_player
 from dale_demo.ui.playground.point_canvas import point_canvas
+from dale_demo.ui.playground.runs import floor, outcome, paths
 from dale_demo.ui.playground.settings import (
     PAINTED,
     POINTS_KEY,
+    SAMPLING,
     PlaygroundRequest,
     controls,
     data_of,
     example,
 )
+from dale_demo.ui.playground.story import NOISE, SAMPLE
 from dale_demo.ui.shared.equations import source
 from dale_demo.ui.shared.queue import wait_turn
 
 CANVAS = "point-canvas"
-SHOWN = 400
-"""Samples of the data that are drawn."""
 COMPARED = (6, 12, 25, 50, 100, 200)
 """Numbers of steps in the table, besides the visitor's own."""
-
-TAGLINE = (
-    "A thousand particles move from noise to data in two dimensions under two samplers, from the "
-    "same start and with the same random numbers. The score is exact, so every error is the "
-    "sampler’s own."
-)
-WHAT_YOU_SEE = (
-    "The data are where both coordinates are positive; in the tinted region beyond the axes a "
-    "coordinate has changed its sign. A particle that crosses an axis **turns blue** and stays "
-    "blue. Play or drag; then take fewer steps in the sidebar (**»** on a phone), or more."
-)
 PAINT = "Click or drag: the points become the data."
-UPDATES = r"""
-\begin{aligned}
-x &\leftarrow x \circ \exp(\,\cdots) && \text{dale-langevin} \\
-x &\leftarrow x \circ (1 + \cdots) && \text{unconstrained} \\
-x &\leftarrow x + \cdots && \text{additive}
-\end{aligned}
-"""
-WHY = """
-An exponential is positive, whatever its exponent. So a product of exponentials keeps the sign of
-every coordinate at any step size: on the log axes (a button below the plots) the axes
-x₁ = 0 and x₂ = 0 are infinitely far away. The *unconstrained* sampler multiplies by 1 + …, which is
-the same for small steps and can be negative for large ones. The *additive* one adds noise of one
-size everywhere, small beside a large x and large beside a small one.
-"""
-SCORES = (
-    "**Two scores.** The Stein score ∇ln p is h / x: towards an axis it grows without bound, and a "
-    "step along it overshoots. The Hyvärinen score h = x ∘ ∇ln p grows there only like ln x; it "
-    "drives every sampler of this project. Show one, then the other, and compare."
-)
-CROSSING = (
-    "How many of the {particles:,} particles cross an axis, and how far from the data they end. "
-    "The distance is W₁: how far each particle must be moved, on average, to turn the particles "
-    "into a sample of the data. Two samples of the data are **{floor:.3f}** apart, so a distance "
-    "of about that means no error."
-)
-LIMITS = (
-    "**Limits of the comparison.** Crossing depends on step size. *Unconstrained* discretises the "
-    "same equation as *dale-langevin*, and with many steps it reaches the same distribution; the "
-    "table shows how many that takes. *Additive* has the same limit, but near an axis its steps "
-    "would have to be tiny, and its count falls slowly. The exponential gives a guarantee at every "
-    "step size, which matters when steps are few."
-)
 
 
 def page() -> None:
     """Draw the page."""
     st.title("Playground")
-    st.markdown(TAGLINE)
-    studio, stage = st.container(), st.container()
+    tagline, studio, stage = st.empty(), st.container(), st.container()
     with st.sidebar:
         request = controls()
+    sampling = request.direction == SAMPLING
+    story = SAMPLE if sampling else NOISE
+    tagline.markdown(story.tagline)
     if request.data == PAINTED:
         with studio:
             request = _paint(request)
     with stage:
         _play(request)
-    st.markdown(WHAT_YOU_SEE)
-    st.header("Who crosses, and when", divider="gray")
+    st.markdown(story.seen)
+    st.header(story.question, divider="gray")
     comparison = st.container()
-    st.markdown(LIMITS)
+    st.markdown(story.limits)
+    if sampling:
+        st.header("A score learned while you watch", divider="gray")
+        learned_score(request)
     st.header("Why it works", divider="gray")
-    st.latex(UPDATES)
-    st.markdown(WHY)
-    st.markdown(SCORES)
-    for name, side in zip(request.samplers, SIDES, strict=True):
-        source(name, TOY_SAMPLERS[name], f"play-source-{side}")
+    st.latex(story.updates)
+    st.markdown(story.why)
+    steps = TOY_SAMPLERS if sampling else FORWARD
+    for name, side in zip(request.methods, SIDES, strict=True):
+        source(name, steps[name], f"play-source-{side}")
     with comparison:
-        _compare(request)
+        _compare(request, story.measured)
 
 
 def _paint(request: PlaygroundRequest) -> PlaygroundRequest:
@@ -125,35 +80,38 @@ def _take() -> None:
 
 def _play(request: PlaygroundRequest) -> None:
     settings, data = request.settings, data_of(request.data, request.points)
-    left, right = (paths(request.data, request.points, name, settings) for name in request.samplers)
+    left, right = (paths(request.data, request.points, name, settings) for name in request.methods)
     shown = samples(data, settings)[0][:SHOWN].numpy()
-    runs = ParticleRuns(request.samplers, (left, right), data, shown, settings.noise_level)
+    runs = ParticleRuns(request.methods, (left, right), data, shown, settings.noise_level)
     particle_player(runs, key="particles")
     st.caption(_description(request))
 
 
 def _description(request: PlaygroundRequest) -> str:
     """Describe both runs in one line."""
-    s = request.settings
-    fixed = f"δ = {s.step_size:g} where it applies, " if s.step_size else ""
+    s, sampling = request.settings, request.direction == SAMPLING
+    start = "exact samples of the noised data" if sampling else "samples of the data"
+    fixed = f"δ = {s.step_size:g} where it applies, " if s.step_size and sampling else ""
     return (
-        f"{s.particles:,} particles from exact samples of the noised data, "
+        f"{s.particles:,} particles from {start}, "
         f"s(T) = {s.noise_level:g}, {s.steps} steps on the grid {s.grid}, "
         f"{fixed}data *{request.data}*, seed {s.seed}."
     )
 
 
-def _compare(request: PlaygroundRequest) -> None:
+def _compare(request: PlaygroundRequest, measured: str) -> None:
     """Draw the table of crossings and distances, row by row as they are measured."""
-    settings = request.settings
+    settings, forward = request.settings, request.direction != SAMPLING
     with wait_turn(st.empty()) as turn:
-        bare = floor(request.data, request.points, settings)
-        st.markdown(CROSSING.format(particles=settings.particles, floor=bare))
-        head = ("steps", *(f"{name}: crossed · distance" for name in request.samplers))
+        bare = floor(request.data, request.points, settings, forward)
+        st.markdown(measured.format(particles=settings.particles, floor=bare))
+        head = ("steps", *(f"{name}: crossed · distance" for name in request.methods))
         slot = st.empty()
         for rows in _rows(request):
             slot.markdown(table(head, rows))
             turn.give_way()
+        if forward:
+            st.markdown(_spread(request))
 
 
 def _rows(request: PlaygroundRequest) -> Iterator[list[tuple[str, ...]]]:
@@ -164,10 +122,20 @@ def _rows(request: PlaygroundRequest) -> Iterator[list[tuple[str, ...]]]:
     for i, steps in enumerate(numbers):
         yield rows
         settings = replace(request.settings, steps=steps)
-        measured = [outcome(request.data, request.points, n, settings) for n in request.samplers]
+        measured = [outcome(request.data, request.points, n, settings) for n in request.methods]
         cells = [f"{crossed:,} · {_short(far)}" for crossed, far in measured]
         rows[i] = tuple(_bold(cell, steps == chosen) for cell in (steps, *cells))
     yield rows
+
+
+def _spread(request: PlaygroundRequest) -> str:
+    """Compare the spread of ln|x| at t = T with that of theory, for the run in the player."""
+    settings, data = request.settings, data_of(request.data, request.points)
+    expected = data.noised_log_moments(settings.process)[1].tolist()
+    runs = (paths(request.data, request.points, name, settings) for name in request.methods)
+    columns = zip("₁₂", expected, *(run.log_std for run in runs), strict=True)
+    rows = [(rf"ln \|x{axis}\|", *(f"{std:.2f}" for std in stds)) for axis, *stds in columns]
+    return table(("standard deviation at T", "theory", *request.methods), rows)
 
 
 def _short(length: float) -> str:
@@ -176,23 +144,3 @@ def _short(length: float) -> str:
 
 def _bold(value: object, bold: bool) -> str:
     return f"**{value}**" if bold else str(value)
-
-
-@st.cache_data(max_entries=64, show_spinner="Simulating the particles …")
-def paths(data: str, points: str, sampler: str, settings: ToySettings) -> Paths:
-    """Simulate a run for the player."""
-    return simulate(data_of(data, points), sampler, settings)
-
-
-@st.cache_data(max_entries=2048, show_spinner=False)
-def outcome(data: str, points: str, sampler: str, settings: ToySettings) -> tuple[int, float]:
-    """Count the particles that cross in a run, and measure how far from the data they end."""
-    target = data_of(data, points)
-    run = simulate(target, sampler, settings, max_frames=2)
-    return run.crossed, distance(torch.from_numpy(run.x[-1]), samples(target, settings)[0])
-
-
-@st.cache_data(max_entries=256, show_spinner=False)
-def floor(data: str, points: str, settings: ToySettings) -> float:
-    """Measure how far two samples of the data are from each other."""
-    return wasserstein(*samples(data_of(data, points), settings))

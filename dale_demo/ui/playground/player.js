@@ -5,7 +5,6 @@
 const RATE = 30; // frames a second
 const FRAMES = 100; // about so many are shown, some of them interpolated between recorded ones
 const DOT = 2;
-const ARROWS = 17; // along one side
 const CELLS = 96; // of the density, along one side
 const SHARES = [0.5, 0.8, 0.95];
 
@@ -15,14 +14,16 @@ export default function ({ data, parentElement }) {
   const before = players.get(root);
   if (before?.header.id !== header.id) {
     before?.close();
-    players.set(root, new Particles(root, header, positions(header, rest), before?.view));
+    const split = rest.length - 4 * header.learned;
+    const run = { x: positions(header, rest.slice(0, split)), field: new Float32Array(rest.slice(split).buffer) };
+    players.set(root, new Particles(root, header, run, before?.view));
   }
   return () => players.get(root).close();
 }
 
 // x of [sampler][frame][particle][axis]: the sign of a code is that of x, the rest is ln|x|.
 function positions({ reach }, rest) {
-  const packed = new Int16Array(rest.slice().buffer);
+  const packed = new Int16Array(rest.buffer);
   return Float32Array.from(packed, (q) => {
     const y = -reach + ((Math.abs(q) - 1) / 32766) * 2 * reach;
     return Math.sign(q) * Math.exp(y);
@@ -30,11 +31,12 @@ function positions({ reach }, rest) {
 }
 
 class Particles extends Film {
-  constructor(root, header, x, view = { log: false, data: true, density: true, score: null }) {
+  constructor(root, header, run, view) {
     const last = header.times.length - 1;
     const parts = Math.max(1, Math.round(FRAMES / last));
     super(root, last * parts, RATE);
-    Object.assign(this, { header, x, view, parts });
+    view ??= { log: false, data: true, density: true, score: header.learned ? "hyvarinen" : null };
+    Object.assign(this, { header, view, parts, ...run });
     this.build();
     this.listen();
     this.showView();
@@ -116,7 +118,7 @@ class Particles extends Film {
     const layers = this.layers(plane);
     panels.forEach((one, i) => {
       const context = sharp(one.canvas, size);
-      for (const { path, fill, stroke, width, alpha } of layers) {
+      for (const { path, fill, stroke, width, alpha } of [...layers, ...this.scoreLayers(plane, i)]) {
         context.globalAlpha = alpha;
         if (fill) { context.fillStyle = fill; context.fill(path); }
         if (stroke) { context.strokeStyle = stroke; context.lineWidth = width; context.stroke(path); }
@@ -138,11 +140,29 @@ class Particles extends Film {
         all.push({ path, stroke: colours.theory, width: 1.4, alpha: [1, 0.7, 0.45][i] }));
     }
     if (view.data) all.push({ path: dots(plane, header.data, 1.3), fill: colours.theory, alpha: 0.75 });
-    if (view.score) {
-      const path = arrows(plane, header.means, variance, view.score === "stein");
-      all.push({ path, stroke: colours.score, width: 1.3, alpha: 0.9 });
-    }
     return all;
+  }
+
+  // The score of panel i: exact, from the kernels, or on the right, if it is learned, as it was sent.
+  scoreLayers(plane, i) {
+    const { view, header } = this;
+    if (!view.score) return [];
+    const variance = header.spread ** 2 + header.sigma ** 2 * this.now.t;
+    const exact = (y1, y2) => hyvarinenAt(y1, y2, header.means, variance);
+    const score = header.learned && i === 1 ? this.learned(plane) : exact;
+    const path = arrows(plane, header.arrows, exact, score, view.score === "stein");
+    return [{ path, stroke: header.colours.score, width: 1.3, alpha: 0.9 }];
+  }
+
+  // The learned score at the cell `at` of the plane's grid, between two recorded frames if need be.
+  // field: h of [window][frame][cell][axis], linear window first.
+  learned(plane) {
+    const { field, header } = this;
+    const { k, part } = this.now;
+    const size = 2 * header.arrows ** 2;
+    const here = ((plane.log ? header.times.length : 0) + k) * size;
+    const value = (at) => field[here + at] + (part ? part * (field[here + size + at] - field[here + at]) : 0);
+    return (y1, y2, at) => [value(2 * at), value(2 * at + 1)];
   }
 
   // Draw the particles of sampler i; return how many have crossed and how many are beyond an axis.
@@ -284,17 +304,19 @@ function contours(plane, means, variance) {
   });
 }
 
-// Arrows of a score, on the cells of a grid; half a cell long at the median, never more than one,
-// because a Stein score near an axis is thousands of times longer than elsewhere.
-function arrows(plane, means, variance, stein) {
-  const { width, middles } = plane.cells(ARROWS);
-  const field = middles.flatMap((v2) => middles.map((v1) => {
+// Arrows of a score, on the cells of a grid; half a cell long at the median of the exact one, so that
+// two scores can be compared, and never more than one, because a Stein score near an axis is
+// thousands of times longer than elsewhere.
+function arrows(plane, count, exact, score, stein) {
+  const { width, middles } = plane.cells(count);
+  const fieldOf = (score) => middles.flatMap((v2, j) => middles.map((v1, i) => {
     const [y1, y2] = plane.log ? [v1, v2] : [Math.log(v1), Math.log(v2)];
-    const [h1, h2] = hyvarinenAt(y1, y2, means, variance);
+    const [h1, h2] = score(y1, y2, j * count + i);
     const [f1, f2] = stein ? [h1 / Math.exp(y1), h2 / Math.exp(y2)] : [h1, h2];
     return { x: plane.at(v1), y: plane.size - plane.at(v2), f1, f2, length: Math.hypot(f1, f2) };
   }));
-  const median = field.map((a) => a.length).sort((a, b) => a - b)[field.length >> 1];
+  const field = fieldOf(score);
+  const median = (score === exact ? field : fieldOf(exact)).map((a) => a.length).sort((a, b) => a - b)[count ** 2 >> 1];
   const cell = plane.at(plane.low + width);
   const path = new Path2D();
   for (const { x, y, f1, f2, length } of field) {

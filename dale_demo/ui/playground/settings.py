@@ -13,8 +13,8 @@ import streamlit as st
 import torch
 from numpy.typing import NDArray
 
-from dale_demo.toy import SHAPES, SIDE, STEPPED, TOY_SAMPLERS, ToyData, ToySettings
-from dale_demo.ui.shared.widgets import seed, time_grid
+from dale_demo.toy import FORWARD, SHAPES, SIDE, STEPPED, TOY_SAMPLERS, ToyData, ToySettings
+from dale_demo.ui.shared.widgets import choice, seed, time_grid
 
 DEFAULT = ToySettings()
 PAINTED = "painted points"
@@ -23,6 +23,7 @@ CELLS = 256
 """Cells along a side of the square, so that a coordinate is one byte."""
 MOST_POINTS = 200
 """Keeps the address under 600 characters, and the exact score, a sum over points, fast."""
+SAMPLING, NOISING = DIRECTIONS = ("noise to data", "data to noise")
 STEP_COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 75, 100, 150, 200, 300, 500)
 
 
@@ -35,12 +36,22 @@ class PlaygroundRequest:
         points: The painted points, encoded.
         samplers: Keys of `TOY_SAMPLERS`, left and right.
         settings: How the particles move.
+        direction: One of `DIRECTIONS`.
     """
 
     data: str
     points: str
     samplers: tuple[str, str]
     settings: ToySettings
+    direction: str
+
+    @property
+    def methods(self) -> tuple[str, str]:
+        """How the particles move, left and right: keys of `TOY_SAMPLERS`, or of `FORWARD`."""
+        if self.direction == SAMPLING:
+            return self.samplers
+        left, right = FORWARD
+        return left, right
 
 
 def data_of(data: str, points: str) -> ToyData:
@@ -87,16 +98,25 @@ def example() -> str:
 
 def controls() -> PlaygroundRequest:
     """Draw the widgets and read them."""
+    direction = choice(
+        "Direction",
+        DIRECTIONS,
+        SAMPLING,
+        key="play-direction",
+        help="Sample, from noise to data, or multiply the data by noise, as before a training.",
+    )
     data = st.selectbox(
         "Data",
         [*SHAPES, PAINTED],
         key="play-data",
         bind="query-params",
-        help="Where the particles should end; choose **painted points** and paint your own.",
+        help="The particles’ distribution at t = 0; choose **painted points** and paint your own.",
     )
     points = _points() if data == PAINTED else ""
-    samplers = (_sampler("Left", 0), _sampler("Right", 1))
-    return PlaygroundRequest(data, points, samplers, _settings(samplers))
+    idle = direction == NOISING
+    samplers = (_sampler("Left", 0, idle), _sampler("Right", 1, idle))
+    stepped = not idle and bool(set(samplers) & set(STEPPED))
+    return PlaygroundRequest(data, points, samplers, _settings(stepped), direction)
 
 
 def _points() -> str:
@@ -109,18 +129,20 @@ def _points() -> str:
     )
 
 
-def _sampler(side: str, index: int) -> str:
+def _sampler(side: str, index: int, idle: bool) -> str:
     return st.selectbox(
         f"{side} sampler",
         list(TOY_SAMPLERS),
         index=index,
         key=f"play-{side.lower()}",
         bind="query-params",
+        disabled=idle,
         help="How one step is taken; the last panels of the page show its source.",
     )
 
 
-def _settings(samplers: tuple[str, str]) -> ToySettings:
+def _settings(stepped: bool) -> ToySettings:
+    """Draw the widgets of the run; the step size is idle unless a sampler is `stepped`."""
     return ToySettings(
         noise_level=st.slider(
             "Noise level s(T)",
@@ -131,7 +153,7 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             format="%.1f",
             key="play-noise",
             bind="query-params",
-            help="Standard deviation of ln x that the noise has added at the start.",
+            help="Standard deviation of ln x that the noise adds between t = 0 and t = T.",
         ),
         steps=st.select_slider(
             "Steps",
@@ -139,7 +161,7 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             DEFAULT.steps,
             key="play-steps",
             bind="query-params",
-            help="From noise to data: fewer steps are larger, and cross an axis more easily.",
+            help="Between noise and data: fewer steps are larger, and cross an axis more easily.",
         ),
         grid=time_grid(DEFAULT.grid, key="play-grid"),
         step_size=st.number_input(
@@ -151,13 +173,13 @@ def _settings(samplers: tuple[str, str]) -> ToySettings:
             format="%.3g",
             key="play-delta",
             bind="query-params",
-            disabled=not set(samplers) & set(STEPPED),
+            disabled=not stepped,
             placeholder="from the grid",
             help=f"A fixed time step in place of the grid’s spacing, for {', '.join(STEPPED)}.",
         ),
         seed=seed(
             DEFAULT.seed,
             key="play-seed",
-            help="Of the start and the noise, which both samplers share.",
+            help="Of the start and the noise, which both sides share, and of a trained network.",
         ),
     )

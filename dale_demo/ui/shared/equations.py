@@ -1,10 +1,9 @@
-"""Each sampler's equation and source code, in a panel for the pages that run one."""
+"""Equation and source code of each kind of step, in a panel for the pages that take them."""
 
 import inspect
+from collections.abc import Callable
 
 import streamlit as st
-
-from dale_demo.samplers import Sampler
 
 EQUATIONS: dict[str, str] = {
     "dale-langevin": r"x \leftarrow x \circ \exp\!\big(\sigma^2\delta\, h_t(x)"
@@ -17,6 +16,9 @@ EQUATIONS: dict[str, str] = {
     r" \frac{dy}{dt} = \mu - \tfrac12\sigma^2 - \tfrac12\sigma^2\,(1 + h_t(x))",
     "bridge": r"u' = D + \frac{s'^2}{s^2}\,(u - D) + s'\sqrt{1 - s'^2/s^2}\; z,"
     r" \qquad x' = \exp(u' + m(t'))",
+    "exponential": r"x \leftarrow x \circ \exp\!\big((\mu - \tfrac12\sigma^2)\,\delta"
+    r" + \sigma\sqrt\delta\, z\big)",
+    "Euler–Maruyama": r"x \leftarrow x \circ \big(1 + \mu\delta + \sigma\sqrt\delta\, z\big)",
     "multistep": r"u' = \frac{s'}{s}\,u + (1 - e^{-\eta})\Big(D + \frac{D - D_-}{2r}\Big),"
     r" \qquad x' = \exp(u' + m(t'))",
     "multistep-bridge": r"\tilde D = D + \frac{D - D_-}{2r}, \qquad"
@@ -26,12 +28,12 @@ EQUATIONS: dict[str, str] = {
 
 
 @st.fragment
-def source(name: str, sampler: Sampler, key: str) -> None:
-    """Draw a panel with the sampler's equation and code, which are rendered only when it is open.
+def source(name: str, sampler: Callable, key: str) -> None:
+    """Draw a panel with a step's equation and code, which are rendered only when it is open.
 
     Args:
         name: A key of `EQUATIONS`.
-        sampler: The function itself.
+        sampler: The sampler, or the function of the step.
         key: Of the panel on its page.
     """
     title = f"How this step is computed: {name}"

@@ -9,14 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from dale_demo.toy import SIDE, STEPPED, TOY_SAMPLERS, ToySettings
+from dale_demo.toy import FORWARD, SIDE, STEPPED, TOY_SAMPLERS, ToySettings
+from dale_demo.toy_network import ToyTraining
+from dale_demo.ui.playground import learned
 from dale_demo.ui.playground import page as playground
 from dale_demo.ui.playground import settings as playground_settings
 from dale_demo.ui.playground.settings import (
     CELLS,
     DEFAULT,
     MOST_POINTS,
+    NOISING,
     PAINTED,
+    SAMPLING,
     PlaygroundRequest,
     decode,
     encode,
@@ -40,7 +44,7 @@ def played(monkeypatch) -> list[PlaygroundRequest]:
     """The requests that the page has played, in order."""
     requests: list[PlaygroundRequest] = []
     monkeypatch.setattr(playground, "_play", requests.append)
-    monkeypatch.setattr(playground, "_compare", lambda _: None)
+    monkeypatch.setattr(playground, "_compare", lambda *_: None)
     return requests
 
 
@@ -74,7 +78,7 @@ def test_opens_on_particles_that_cross_and_particles_that_do_not(app):
 def test_every_widget_has_one_sentence_of_help(app, played):
     opened(app, data=PAINTED)
     widgets = [w for kind in KINDS for w in getattr(app.sidebar, kind)]
-    assert len(widgets) == 9
+    assert len(widgets) == 10
     for widget in widgets:
         assert widget.help.endswith("."), widget.key
         assert ". " not in widget.help, widget.key
@@ -89,7 +93,7 @@ def test_no_key_is_that_of_a_widget_of_another_page(app, played):
 def test_the_address_restores_the_settings(app, played):
     opened(app, data="moons", left="bridge", right="additive", noise="0.7", steps="10", seed="3")
     settings = ToySettings(noise_level=0.7, steps=10, seed=3)
-    assert played == [PlaygroundRequest("moons", "", ("bridge", "additive"), settings)]
+    assert played == [PlaygroundRequest("moons", "", ("bridge", "additive"), settings, SAMPLING)]
 
 
 def test_grid_and_step_size_reach_the_run(app, played):
@@ -100,6 +104,7 @@ def test_grid_and_step_size_reach_the_run(app, played):
 @pytest.mark.parametrize(
     ("name", "bad"),
     [
+        ("direction", "sideways"),
         ("data", "swiss roll"),
         ("left", "euler"),
         ("right", "../../etc"),
@@ -116,8 +121,8 @@ def test_grid_and_step_size_reach_the_run(app, played):
 def test_a_bad_address_falls_back_to_the_default(app, played, name, bad):
     opened(app, **{name: bad})
     assert not app.warning
-    default = PlaygroundRequest("two spirals", "", ("dale-langevin", "unconstrained"), DEFAULT)
-    assert played == [default]
+    samplers = ("dale-langevin", "unconstrained")
+    assert played == [PlaygroundRequest("two spirals", "", samplers, DEFAULT, SAMPLING)]
 
 
 @pytest.mark.parametrize(
@@ -147,8 +152,47 @@ def test_points_that_cannot_be_read_are_one_sentence_and_the_example_plays(app, 
     assert app.text_input(key="play-points").value == bad, "what was typed is not lost"
 
 
+def test_forward_noise_is_multiplied_and_compared_with_theory(app):
+    opened(app, direction=NOISING, steps="6", left="bridge", delta="0.01")
+    assert any("1,000 particles from samples of the data" in c.value for c in app.caption)
+    measured = rows(app)
+    assert list(measured) == ["4", "6"]
+    for crossed, near, euler, far in measured.values():
+        assert crossed == "0"
+        assert int(euler) > 100
+        assert float(near) < 0.05 < float(far)
+    (spread,) = [m.value for m in app.markdown if "standard deviation at T" in m.value]
+    first = spread.splitlines()[2].replace(r"\|", "").strip("| ").split(" | ")
+    theory, exact, _ = map(float, first[1:])
+    assert exact == pytest.approx(theory, rel=0.06)
+    for key in ("play-left", "play-right"):
+        assert app.selectbox(key=key).disabled
+    assert app.number_input(key="play-delta").disabled
+    assert [expander.label.split(": ")[1] for expander in app.expander] == list(FORWARD)
+    assert not app.button, "there is no score to learn"
+
+
+def test_a_score_is_learned_on_press_and_belongs_to_data_and_seed(app, monkeypatch):
+    monkeypatch.setattr(playground, "_compare", lambda *_: None)
+    monkeypatch.setattr(
+        learned, "ToyTraining", lambda seed: ToyTraining(steps=40, batch_size=64, seed=seed)
+    )
+    opened(app, data="log-normal mixture", steps="6")
+    assert "playground-learned" not in app.session_state, "nothing trains on load"
+    app.button(key="play-train").click().run()
+    assert not app.exception
+    assert not app.button
+    assert any("40 steps of 64 draws, seed 0" in caption.value for caption in app.caption)
+    (errors,) = [m.value for m in app.markdown if "| untrained |" in m.value]
+    assert len(errors.splitlines()) == 2 + len(learned.LEVELS)
+    app.number_input(key="play-seed").set_value(1).run()
+    assert app.button(key="play-train"), "another seed is another network"
+    app.number_input(key="play-seed").set_value(0).run()
+    assert not app.button
+
+
 def test_every_pair_of_samplers_shows_its_equations_and_its_source(app, played):
-    for name in TOY_SAMPLERS:
+    for name in (*TOY_SAMPLERS, *FORWARD):
         assert name in EQUATIONS
     opened(app, left="additive", right="bridge")
     labels = [expander.label for expander in app.expander]

@@ -6,9 +6,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-from dale_demo.toy import SHAPES, Paths, ToySettings, simulate
-from dale_demo.ui.playground.player import REACH, ParticleRuns, first_crossing, pack, quantise
+from dale_demo.process import GeometricBrownianMotion, LogNormal
+from dale_demo.score import log_normal_score
+from dale_demo.toy import FORWARD, SHAPES, Paths, ToySettings, add_noise, simulate
+from dale_demo.ui.playground.player import (
+    ARROWS,
+    REACH,
+    ParticleRuns,
+    first_crossing,
+    pack,
+    quantise,
+)
 
 
 def particle_runs(
@@ -58,6 +68,40 @@ def test_the_header_holds_frames_kernels_and_crossings():
     assert set(header["first"][0]) == {7}, "nobody crosses"
     crossed = sum(frame < 7 for frame in header["first"][1])
     assert crossed == made.paths[1].crossed > 0
+
+
+def test_a_learned_score_is_sent_as_its_field_in_both_windows():
+    plain, made = particle_runs(), particle_runs(right="bridge")
+    process = GeometricBrownianMotion.median_preserving(made.sigma)
+    score = log_normal_score(process, LogNormal(0.1, 0.5))
+    blob = pack(replace(made, right_score=score))
+    (length,) = struct.unpack_from("<I", blob)
+    header = json.loads(blob[4 : 4 + length])
+    assert unpack(pack(plain))[0]["learned"] == 0
+    field = np.frombuffer(blob[-4 * header["learned"] :], "<f4")
+    field = field.reshape(2, len(header["times"]), ARROWS, ARROWS, 2)
+    for window, (log, low, high) in enumerate(
+        [(False, 0, header["windows"]["linear"][1]), (True, *header["windows"]["log"])]
+    ):
+        x1, x2 = ([0.5, 3.5] / np.float64(ARROWS)) * (high - low) + low
+        x = torch.tensor([[x1, x2]]).exp() if log else torch.tensor([[x1, x2]])
+        t = torch.tensor([header["times"][2]], dtype=torch.float64)
+        np.testing.assert_allclose(field[window, 2, 3, 0], score(x, t)[0], rtol=1e-5)
+    other = pack(replace(made, right_score=made.data.score(process)))
+    ids = [json.loads(b[4 : 4 + struct.unpack_from("<I", b)[0]])["id"] for b in (blob, other)]
+    assert ids[0] != ids[1]
+
+
+def test_the_log_window_holds_the_noise_in_both_directions():
+    sampled = particle_runs()
+    data, settings = sampled.data, ToySettings(steps=6, particles=50)
+    noised = [add_noise(data, name, settings) for name in FORWARD]
+    forward = replace(sampled, samplers=tuple(FORWARD), paths=tuple(noised))
+    for runs, wide in ((sampled, sampled.paths[0].x[0]), (forward, noised[0].x[-1])):
+        low, high = unpack(pack(runs))[0]["windows"]["log"]
+        inside = (np.log(wide) > low) & (np.log(wide) < high)
+        assert inside.mean() > 0.95
+        assert high - low < 2 * np.ptp(np.log(wide))
 
 
 def test_first_crossing_is_the_first_frame():
