@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checks import brief
-from dale_demo.datasets import DATASETS, KMNIST, KMNIST_10K, KMNIST_10K_HELD_OUT, DatasetInfo
+from dale_demo.datasets import (
+    DATASETS,
+    KMNIST,
+    KMNIST_7K,
+    KMNIST_7K_IMAGES,
+    KMNIST_10K,
+    KMNIST_10K_HELD_OUT,
+    DatasetInfo,
+)
 from dale_demo.process import LogNormal
 
 Split = Literal["train", "test"]
@@ -132,8 +140,9 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
 
     Args:
         name: "mnist", "fashion-mnist" or "kmnist" (downloaded into `root` if missing);
-            "kmnist-10k" for KMNIST's test images, the first 9,000 as "train" and the last 1,000 as
-            "test"; "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<image>.
+            "kmnist-7k" for KMNIST with the first 7,011 of its training images; "kmnist-10k" for its
+            test images alone, the first 9,000 as "train" and the last 1,000 as "test";
+            "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<image>.
         split: Part of a named set; ignored for files and folders, which have one part only.
         root: Folder of the torchvision sets; by default in the user's cache.
 
@@ -142,6 +151,8 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
     """
     if name == KMNIST_10K.name:
         return _load_kmnist_10k(split, Path(root or DEFAULT_ROOT))
+    if name == KMNIST_7K.name:
+        return _load_kmnist_7k(split, Path(root or DEFAULT_ROOT))
     if name in DATASETS:
         return _load_torchvision(DATASETS[name], split, Path(root or DEFAULT_ROOT))
     kind, _, path = name.partition(":")
@@ -150,8 +161,8 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
     if kind == "folder" and path:
         return _load_folder(name, Path(path))
     raise DataError(
-        f"Unknown data set {name!r}; use mnist, fashion-mnist, kmnist, kmnist-10k, "
-        "idx:IMAGES,LABELS or folder:DIR."
+        f"Unknown data set {name!r}; use mnist, fashion-mnist, kmnist, kmnist-7k, "
+        "kmnist-10k, idx:IMAGES,LABELS or folder:DIR."
     )
 
 
@@ -191,16 +202,27 @@ def _load_torchvision(info: DatasetInfo, split: Split, root: Path) -> Dataset:
 
 
 def _load_kmnist_10k(split: Split, root: Path) -> Dataset:
-    files = [
-        root / "KMNIST" / "raw" / f"t10k-{part}-ubyte" for part in ("images-idx3", "labels-idx1")
-    ]
-    if not all(file.exists() for file in files):
-        _load_torchvision(KMNIST, "test", root)
-    whole = replace(
-        _load_idx(KMNIST_10K.name, ",".join(map(str, files))), class_names=KMNIST_10K.class_names
-    )
+    whole = replace(_load_kmnist("test", "t10k", root), name=KMNIST_10K.name)
     rows = slice(0, -KMNIST_10K_HELD_OUT) if split == "train" else slice(-KMNIST_10K_HELD_OUT, None)
     return whole[rows]
+
+
+def _load_kmnist_7k(split: Split, root: Path) -> Dataset:
+    if split == "test":
+        return replace(_load_kmnist("test", "t10k", root), name=KMNIST_7K.name)
+    whole = _load_kmnist("train", f"train-first-{KMNIST_7K_IMAGES}", root)
+    return replace(whole[:KMNIST_7K_IMAGES], name=KMNIST_7K.name)
+
+
+def _load_kmnist(split: Split, prefix: str, root: Path) -> Dataset:
+    """Read a part of KMNIST from the files of this prefix alone, or else from the whole set."""
+    parts = ("images-idx3", "labels-idx1")
+    files = [root / "KMNIST" / "raw" / f"{prefix}-{part}-ubyte" for part in parts]
+    if not all(file.exists() for file in files):
+        return _load_torchvision(KMNIST, split, root)
+    return replace(
+        _load_idx(KMNIST.name, ",".join(map(str, files))), class_names=KMNIST.class_names
+    )
 
 
 def _load_idx(name: str, path: str) -> Dataset:

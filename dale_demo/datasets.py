@@ -106,8 +106,13 @@ KMNIST = DatasetInfo(
 KMNIST_10K = replace(KMNIST, name="kmnist-10k", title="a part of KMNIST", network=None)
 """KMNIST's official test images alone: the last `KMNIST_10K_HELD_OUT` test, the rest train."""
 KMNIST_10K_HELD_OUT = 1_000
+KMNIST_7K_IMAGES = 7_011
+KMNIST_7K = replace(
+    KMNIST, name="kmnist-7k", title="KMNIST, its first 7,011 training images", network=None
+)
+"""KMNIST with the first `KMNIST_7K_IMAGES` of its training images, and all of its test images."""
 
-DATASETS = {info.name: info for info in (MNIST, FASHION_MNIST, KMNIST, KMNIST_10K)}
+DATASETS = {info.name: info for info in (MNIST, FASHION_MNIST, KMNIST, KMNIST_10K, KMNIST_7K)}
 """Name → facts."""
 DEFAULT_NETWORK = "mnist"
 """The bundled network that is used by default."""

@@ -55,18 +55,53 @@ def test_idx_labels_with_gaps_keep_their_names(idx, arrays, tmp_path):
     assert data.class_averages().isfinite().all()
 
 
-def test_kmnist_10k_holds_out_the_end_of_the_test_images(tmp_path, arrays, monkeypatch):
-    monkeypatch.setattr(sets, "KMNIST_10K_HELD_OUT", 3)
+@pytest.fixture
+def kmnist(tmp_path):
+    """A folder of KMNIST's files with 20 images to train on and 5 to test on, and the former."""
     raw = tmp_path / "KMNIST" / "raw"
-    labels = np.arange(10, dtype=np.uint8).repeat(2)
-    images = np.random.default_rng(1).integers(0, 256, (20, 6, 6), dtype=np.uint8)
-    write_idx(raw / "t10k-images-idx3-ubyte", images)
-    write_idx(raw / "t10k-labels-idx1-ubyte", labels)
-    train, test = load_split("kmnist-10k", tmp_path)
-    assert np.array_equal(train.images[:, 0].numpy(), images[:17])
-    assert np.array_equal(test.images[:, 0].numpy(), images[17:])
-    assert test.labels.tolist() == [8, 9, 9]
+    images = np.random.default_rng(1).integers(0, 256, (25, 6, 6), dtype=np.uint8)
+    labels = np.arange(25, dtype=np.uint8) % 10
+    for prefix, part in (("train", slice(20)), ("t10k", slice(20, None))):
+        write_idx(raw / f"{prefix}-images-idx3-ubyte", images[part])
+        write_idx(raw / f"{prefix}-labels-idx1-ubyte", labels[part])
+    return tmp_path, images[:20]
+
+
+def test_kmnist_10k_holds_out_the_end_of_the_test_images(kmnist, monkeypatch):
+    root, _ = kmnist
+    monkeypatch.setattr(sets, "KMNIST_10K_HELD_OUT", 2)
+    train, test = load_split("kmnist-10k", root)
+    whole = load("kmnist", "test", root)
+    assert torch.equal(train.images, whole.images[:3])
+    assert torch.equal(test.images, whole.images[3:])
+    assert test.labels.tolist() == [3, 4]
     assert train.class_names == test.class_names == KMNIST.class_names
+
+
+def test_kmnist_7k_is_the_first_of_the_training_images(kmnist, monkeypatch):
+    root, images = kmnist
+    monkeypatch.setattr(sets, "KMNIST_7K_IMAGES", 12)
+    train, test = load_split("kmnist-7k", root)
+    whole = load("kmnist", "train", root)
+    assert np.array_equal(train.images[:, 0].numpy(), images[:12])
+    assert np.array_equal(whole.images[:, 0].numpy(), images)
+    assert train.labels.tolist() == whole.labels[:12].tolist()
+    assert len(test) == 5
+    assert train.name == test.name == "kmnist-7k"
+    assert train.class_names == test.class_names == KMNIST.class_names
+
+
+def test_kmnist_7k_is_read_from_a_copy_that_has_no_more(kmnist, monkeypatch):
+    root, images = kmnist
+    monkeypatch.setattr(sets, "KMNIST_7K_IMAGES", 12)
+    before = load("kmnist-7k", "train", root)
+    raw = root / "KMNIST" / "raw"
+    for part in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+        (raw / f"train-{part}").unlink()
+    write_idx(raw / "train-first-12-images-idx3-ubyte", images[:12])
+    write_idx(raw / "train-first-12-labels-idx1-ubyte", before.labels.to(torch.uint8).numpy())
+    assert torch.equal(load("kmnist-7k", "train", root).images, before.images)
+    assert len(load("kmnist-7k", "test", root)) == 5
 
 
 def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):

@@ -59,7 +59,7 @@ bf16_option = click.option("--bf16/--no-bf16", default=False, help="Use bfloat16
 dataset_option = click.option(
     "--dataset",
     required=True,
-    help="mnist, fashion-mnist, kmnist, kmnist-10k, idx:IMAGES,LABELS, folder:DIR.",
+    help="mnist, fashion-mnist, kmnist, kmnist-7k, kmnist-10k, idx:IMAGES,LABELS, folder:DIR.",
 )
 
 data_root_option = click.option(
