@@ -167,9 +167,10 @@ def restore(
         watch: Called with every step of both sampling runs.
 
     Raises:
-        ValueError: The network is not for images 1 + pixel.
+        ValueError: The network is not for images 1 + pixel, or not for this noise level.
     """
     check_map(checkpoint.config)
+    checkpoint.config.check_noise_level(settings.noise_level)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, settings.noise_level)
     score = checkpoint.model.score(process)
@@ -291,9 +292,10 @@ def fill(
 
     Raises:
         ValueError: There is no hole, a number is outside its range, or the network is not for
-            images 1 + pixel.
+            images 1 + pixel or not for `START_LEVEL`.
     """
     check_map(checkpoint.config)
+    checkpoint.config.check_noise_level(START_LEVEL)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, START_LEVEL)
     copies = x0.to(device).expand(answers, *x0.shape)

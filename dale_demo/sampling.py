@@ -230,8 +230,8 @@ def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:
     """Check `settings` against a network.
 
     Raises:
-        ValueError: The network has no such class, its fitted start belongs to another process, or
-            the images take more than `MAX_BYTES`.
+        ValueError: The network has no such class or was never trained at this noise level, its
+            fitted start belongs to another process, or the images take more than `MAX_BYTES`.
     """
     classes, own = checkpoint.model.config.num_classes, checkpoint.config.process
     if max(settings.labels) >= classes:
@@ -239,6 +239,7 @@ def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:
             f"Label {max(settings.labels)} is not one of this network's classes; "
             f"choose from 0 to {classes - 1}, or −1 for unconditional."
         )
+    checkpoint.config.check_noise_level(settings.noise_level)
     size = len(settings.labels) * math.prod(checkpoint.config.network.image_shape)
     if size > MAX_BYTES:
         raise ValueError(

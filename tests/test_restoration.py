@@ -193,6 +193,17 @@ def test_reverse_runs_use_the_min_noise_level_of_the_network(tiny, small):
             assert process.noise_level(t).item() == pytest.approx(level)
 
 
+def test_a_network_of_the_papers_recipe_is_not_asked_above_its_noise_levels(tiny, small):
+    training = {"settings": {"recipe": "paper"}}
+    paper = replace(tiny, config=replace(tiny.config, training=training))
+    lib.restore(paper, small, RestorationSettings(noise_level=0.8, steps=1, draws=1))
+    with pytest.raises(ValueError, match=r"up to 0\.8; 1 is above"):
+        lib.restore(paper, small, RestorationSettings(noise_level=1.0, steps=1, draws=1))
+    hole = torch.ones(8, 8, dtype=torch.bool)
+    with pytest.raises(ValueError, match=r"up to 0\.8"):
+        lib.fill(paper, small[0], hole, steps=1, answers=1, seed=0)
+
+
 @pytest.mark.parametrize(
     "bad",
     [{"noise_level": 0}, {"noise_level": math.nan}, {"posterior_sampler": "multistep"},

@@ -9,7 +9,7 @@ from typing import Any
 from dale_demo.checkpoint.files import CONFIG_FILE, CheckpointError, one_line
 from dale_demo.checks import check_float, check_word, shown
 from dale_demo.data import PositiveMap
-from dale_demo.network import MIN_NOISE_LEVEL, UNetConfig
+from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, UNetConfig
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal
 
 FORMAT_VERSION = 1
@@ -95,6 +95,20 @@ class CheckpointConfig:
         """
         return setting(self.training, "guidance", 1) != 1
 
+    @property
+    def max_noise_level(self) -> float:
+        """The highest noise level that the last run learned at: in the paper's recipe, s(T)."""
+        learned_all = recipe(self.training) != "paper"
+        return MAX_NOISE_LEVEL if learned_all else self.process.max_noise_level
+
+    def check_noise_level(self, noise_level: float) -> None:
+        """Raise ValueError if the network was never trained at `noise_level`."""
+        if noise_level > self.max_noise_level:
+            raise ValueError(
+                f"This network was trained by the paper's recipe, at noise levels up to "
+                f"{self.max_noise_level:g}; {noise_level:g} is above that."
+            )
+
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
         head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
@@ -150,6 +164,13 @@ def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
     settings = training.get("settings")
     value = settings.get(name) if isinstance(settings, Mapping) else None
     return value if isinstance(value, int | float) else otherwise
+
+
+def recipe(training: Mapping[str, Any]) -> str:
+    """The recipe of a training record; "edm" where it has none, from before there was a choice."""
+    settings = training.get("settings")
+    value = settings.get("recipe") if isinstance(settings, Mapping) else None
+    return value if isinstance(value, str) else "edm"
 
 
 def parse_config(text: str, architecture: str) -> dict[str, Any]:

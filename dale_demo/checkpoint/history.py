@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dale_demo.checkpoint.config import setting
+from dale_demo.checkpoint.config import recipe, setting
 from dale_demo.drawing.markdown import clock, fenced, plain, text_table
 from dale_demo.network import MAX_NOISE_LEVEL
 
@@ -38,7 +38,7 @@ def _run(record: Mapping[str, Any]) -> Iterator[str]:
         rows.append(("Time (h:mm)", clock(record["seconds"])))
     yield text_table(("", ""), rows)
     if record.get("loss_curve"):
-        yield _curve(record["loss_curve"], _DATA_LOSS if guidance == 1 else _TEACHER_LOSS)
+        yield _curve(record["loss_curve"], _loss(record, guidance))
     if record.get("notes"):
         yield str(record["notes"])
 
@@ -65,6 +65,15 @@ def _teacher(record: Mapping[str, Any], guidance: float) -> str:
     return text.format(direction=direction, guidance=guidance, levels=levels)
 
 
+def _loss(record: Mapping[str, Any], guidance: float) -> str:
+    """What kind of loss a run minimised."""
+    if guidance != 1:
+        return "M-ESM, preconditioned; 0 is the teacher's own score"
+    if recipe(record) == "paper":
+        return "M-DSM as in the paper: mean squared error of ln x₀, t uniform"
+    return "M-DSM, preconditioned; 1 is no better than the data's mean"
+
+
 def _curve(curve: Sequence[tuple[int, float]], loss: str) -> str:
     """The loss at about a dozen points, and what kind of loss it is."""
     points = curve[:: -(-len(curve) // CURVE_ROWS)]
@@ -75,9 +84,6 @@ def _curve(curve: Sequence[tuple[int, float]], loss: str) -> str:
 
 
 _REMOVED = "which had options that later versions lack."
-
-_DATA_LOSS = "M-DSM, preconditioned; 1 is no better than the data's mean"
-_TEACHER_LOSS = "M-ESM, preconditioned; 0 is the teacher's own score"
 
 _TWO_NETWORKS = """\
 This run learned from a teacher, not from the data's own ln x₀. The teacher is a trained network,

@@ -60,6 +60,18 @@ DEFAULT = TrainingConfig()
 )
 @click.option("--dropout", default=DEFAULT.dropout, help="Share of features dropped.")
 @click.option(
+    "--augment",
+    default=DEFAULT.augment,
+    help="Share of images shifted, turned, scaled and sheared a little.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(["edm", "paper"]),
+    default=DEFAULT.recipe,
+    help="Noise levels and weights of the loss: EDM's, or the paper's, with t uniform and s up to "
+    "0.8.",
+)
+@click.option(
     "--log-noise-mean",
     default=DEFAULT.log_noise_mean,
     help="Mean of ln s, which is drawn from a normal distribution for each image.",
@@ -117,6 +129,7 @@ def train(
     from dale_demo.training.distributed import leave
     from dale_demo.training.state import check_unfinished
 
+    _check_recipe(settings)
     config = TrainingConfig(**settings)
     names = {
         "initial": initial,
@@ -156,6 +169,13 @@ def train(
             bar.set_postfix(loss=f"{progress.loss:.4f}")
             bar.update(min(progress.images, config.images) - bar.n)
     leave()
+
+
+def _check_recipe(settings: dict[str, Any]) -> None:
+    """Refuse what the paper's recipe would not use."""
+    unused = _given(settings) & {"log_noise_mean", "log_noise_std"}
+    if settings["recipe"] == "paper" and unused:
+        raise ValueError("--recipe paper draws t uniformly and takes no --log-noise-mean or -std.")
 
 
 def _check_out(out: str, teachers: list[Path]) -> None:

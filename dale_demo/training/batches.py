@@ -1,8 +1,11 @@
 """Batches of images, labels, times and noise, all drawn from (seed, step)."""
 
+import math
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from dale_demo import paper
@@ -22,15 +25,54 @@ def global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tens
     epoch, index = divmod(step, len(data) // size)
     rows = _permutation(config.seed, epoch, len(data))[index * size : (index + 1) * size]
     generator = torch.Generator().manual_seed(seeds_of(config.seed, [step])[0])
-    log_s = config.log_noise_mean + config.log_noise_std * torch.randn(
-        size, generator=generator, dtype=torch.float64
-    )
+    t = _times(config, generator)
     dropped = torch.rand(size, generator=generator) < config.label_dropout
     z = torch.randn((size, *data.images.shape[1:]), generator=generator)
-    t = paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
     batch = data[rows]
+    if config.augment:
+        batch = replace(batch, images=augmented(batch.images, config.augment, generator))
     labels = torch.where(dropped, -1, batch.labels)
     return batch.positive().double(), labels, t, z.double()
+
+
+def _times(config: TrainingConfig, generator: torch.Generator) -> Tensor:
+    """Times t [B], float64, at which the recipe learns."""
+    size = config.batch_size
+    if config.recipe == "paper":
+        t = 1 - torch.rand(size, generator=generator, dtype=torch.float64)
+        return (t * paper.PROCESS.horizon).clamp_min((MIN_NOISE_LEVEL / paper.PROCESS.sigma) ** 2)
+    normal = torch.randn(size, generator=generator, dtype=torch.float64)
+    log_s = config.log_noise_mean + config.log_noise_std * normal
+    return paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
+
+
+MAX_SHIFT, MAX_TURN, MAX_SCALE, MAX_SHEAR = 2.0, math.radians(10), 0.1, 0.1
+"""Of an augmented image: pixels, radians, share of its size, and pixels sideways per pixel down."""
+
+
+def augmented(images: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Shift, turn, scale and shear a random `share` of uint8 images [B, C, H, W]; same shape.
+
+    Each amount is uniform up to its maximum. What comes in from outside the image is black.
+    """
+    chosen = torch.rand(len(images), generator=generator) < share
+    down, right, turn, scale, shear = 2 * torch.rand((5, len(images)), generator=generator) - 1
+    angle, factor = turn * MAX_TURN, torch.exp(scale * MAX_SCALE)
+    cos, sin, slant = angle.cos() * factor, angle.sin() * factor, shear * MAX_SHEAR
+    # Output coordinates → input coordinates, in which an image reaches from −1 to 1.
+    height, width = images.shape[2:]
+    rows = (
+        (cos, slant * cos - sin, 2 * MAX_SHIFT / width * right),
+        (
+            sin,
+            slant * sin + cos,
+            2 * MAX_SHIFT / height * down,
+        ),
+    )
+    maps = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    grid = F.affine_grid(maps, list(images.shape), align_corners=False)
+    moved = F.grid_sample(images.float(), grid, align_corners=False).round().to(torch.uint8)
+    return torch.where(chosen.reshape(-1, 1, 1, 1), moved, images)
 
 
 @lru_cache(maxsize=1)

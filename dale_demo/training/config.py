@@ -5,11 +5,14 @@ Imports no torch: the command line shows these defaults as its own in `--help`.
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from dale_demo.checks import check_float, check_int
 
 MAX_IMAGES = 10**12
 MAX_SEED = 2**63 - 1
+
+Recipe = Literal["edm", "paper"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,13 @@ class TrainingConfig:
         warmup: Images over which the rate rises linearly.
         ema: Decay per step of the averaged weights, which are what is saved; see `ema_update`.
         label_dropout: Share of labels replaced by the null class.
-        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range.
+        recipe: Which noise levels are learned, and their weight in the loss: "edm" draws ln s from
+            a normal distribution and weighs all levels alike; "paper" draws t uniformly from
+            (0, T] of `paper.PROCESS`, so that s ≤ 0.8, and takes ‖D − ln x₀‖² as it is.
+        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range, in
+            the recipe "edm".
+        augment: Share of images that are shifted, turned, scaled and sheared a little, as
+            handwriting varies; see `batches.augmented`.
         guidance: w of autoguidance by a teacher, see `teacher`; 1 where there is none.
         guidance_below: Noise level s up to which `guidance` applies; above it w is 1.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.
@@ -39,8 +48,10 @@ class TrainingConfig:
     warmup: int = 20_000
     ema: float = 0.999
     label_dropout: float = 0.1
+    recipe: Recipe = "edm"
     log_noise_mean: float = -1.0
     log_noise_std: float = 1.3
+    augment: float = 0.0
     guidance: float = 1.0
     guidance_below: float = 20.0  # network.MAX_NOISE_LEVEL, written out to keep torch away
     width: int = 48
@@ -56,6 +67,9 @@ class TrainingConfig:
         check_int("seed", self.seed, 0, MAX_SEED)
         check_float("ema", self.ema, 0, 1)
         check_float("label_dropout", self.label_dropout, 0, 1)
+        check_float("augment", self.augment, 0, 1)
+        if self.recipe not in get_args(Recipe):
+            raise ValueError(f"recipe must be edm or paper, got {self.recipe!r}.")
         check_float("log_noise_mean", self.log_noise_mean, -100, 100)
         for name, most in (("learning_rate", 100), ("log_noise_std", 100), ("guidance_below", 1e6)):
             check_float(name, getattr(self, name), 0, most)

@@ -67,7 +67,8 @@ class Progress:
         images: Images seen so far.
         total: Images to see in all.
         loss: Mean preconditioned loss: by M-DSM 1 means no better than the data's mean, by M-ESM
-            0 means the same as the teacher.
+            0 means the same as the teacher. In the paper's recipe it has no weight, and is the
+            mean squared error of ln x₀.
         seconds: Time spent training so far, over all interruptions.
     """
 
@@ -285,7 +286,7 @@ class _Run:
             x0=x0,
             t=t,
             z=z,
-            weighting="preconditioned",
+            weighting="paper" if self.config.recipe == "paper" else "preconditioned",
             data_log_std=self.model.config.log_std,
         ).mean()
         self.accelerator.backward(loss)

@@ -16,8 +16,10 @@ from dale_demo.checkpoint.folder import load_checkpoint
 from dale_demo.checkpoint.weights import read_tensors
 from dale_demo.data import Dataset
 from dale_demo.network import MAX_NOISE_LEVEL
+from dale_demo.paper import PROCESS
 from dale_demo.process import LogNormal
 from dale_demo.training import run as training
+from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.continuation import check_data, continued
 from dale_demo.training.run import train
@@ -83,6 +85,25 @@ def test_a_short_run_lowers_the_loss(halves, tmp_path):
     start = LogNormal.terminal(loaded.config.process, halves.fit_log_normal())
     assert loaded.config.start == start
     assert not (tmp_path / "net" / STATE_FILE).exists()
+
+
+def test_the_papers_recipe_minimises_the_error_of_the_estimate(halves, tmp_path):
+    """Its first loss is ‖D − ln x₀‖² of the untrained network, whose D is known in closed form."""
+    config = dataclasses.replace(CONFIG, recipe="paper", images=32, label_dropout=1.0)
+    loss = run(halves, tmp_path / "net", config, record={"command": "train"})[0]
+    x0, _, t, z = global_batch(halves, config, 0)
+    s, data = PROCESS.noise_level(t).reshape(-1, 1, 1, 1), halves.fit_log_normal()
+    # Its last convolution starts at zero, so that D is the posterior mean of normal ln x₀.
+    share = s**2 / (s**2 + data.log_std**2)
+    d = share * data.log_mean + (1 - share) * (x0.log() + s * z)
+    assert loss == pytest.approx((d - x0.log()).square().mean().item(), rel=1e-4)
+
+    made = load_checkpoint(tmp_path / "net").config
+    assert made.max_noise_level == PROCESS.max_noise_level == 0.8
+    assert "mean squared error of ln x₀" in (tmp_path / "net" / "README.md").read_text()
+    edm = run(halves, tmp_path / "edm", dataclasses.replace(config, recipe="edm"))[0]
+    assert edm != pytest.approx(loss, rel=0.1)
+    assert load_checkpoint(tmp_path / "edm").config.max_noise_level == MAX_NOISE_LEVEL
 
 
 def test_resumed_equals_uninterrupted_bit_for_bit(halves, tmp_path):
@@ -452,6 +473,8 @@ def poison(averaged, current, count):
         {"learning_rate": math.nan},
         {"ema": 1.0},
         {"label_dropout": 1.5},
+        {"augment": 1.5},
+        {"recipe": "ddpm"},
         {"log_noise_std": 0.0},
         {"width": 17},
         {"patch": 3},
