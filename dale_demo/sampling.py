@@ -162,13 +162,15 @@ PRESETS: dict[PresetName, SamplingSettings] = {
 """
 
 
-def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
+def paper_annealed(
+    dataset: str, sampler: SamplerName, start: StartName = "fitted"
+) -> SamplingSettings:
     """The preset "paper" with the paper's step size, repeats and annealing for `dataset`.
 
     Raises:
         ValueError: The paper has no constants for this data set and sampler.
     """
-    tuned = DATASETS[dataset].annealed.get(sampler) if dataset in DATASETS else None
+    tuned = DATASETS[dataset].annealed_from(start).get(sampler) if dataset in DATASETS else None
     if tuned is None:
         raise ValueError(
             f"The paper has no annealed constants for {dataset!r} with {sampler!r}; it has them "
@@ -177,6 +179,7 @@ def paper_annealed(dataset: str, sampler: SamplerName) -> SamplingSettings:
     return replace(
         PRESETS["paper"],
         sampler=sampler,
+        start=start,
         step_size=tuned.step_size,
         repeats=tuned.repeats,
         annealing=tuned.annealing,

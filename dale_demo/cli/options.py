@@ -205,7 +205,8 @@ def sampling_settings(
 
     given = {name: value for name, value in options.items() if value is not None}
     if preset == "paper-annealed":
-        base = paper_annealed(checkpoint.config.dataset, given.get("sampler", "dale-langevin"))
+        sampler, start = given.get("sampler", "dale-langevin"), given.get("start", "fitted")
+        base = paper_annealed(checkpoint.config.dataset, sampler, start)
     else:
         base = PRESETS["paper" if preset == "paper" else "wide"]
     settings = replace(base, **given, labels=cycle_labels(classes, count))

@@ -13,12 +13,15 @@ from dale_demo.checkpoint.results import DISTANCES, distances, recognised
 from dale_demo.datasets import DATASETS
 from dale_demo.drawing.markdown import text_table
 from dale_demo.evaluation.evaluate import Record
-from dale_demo.evaluation.trade_off import JOINED, Kind, Point, TradeOff
+from dale_demo.evaluation.trade_off import Kind, Point, TradeOff
+from dale_demo.paper import PROCESS
 from dale_demo.samplers import LANGEVIN, SAMPLER_LABELS, SamplerName
 from dale_demo.sampling import PRESETS, SamplingSettings, StartName, cycle_labels, paper_annealed
 
 BUDGETS = (10, 20, 50)
 """Network evaluations for one image with which every sampler is measured from noise level 8."""
+SLOW: tuple[Kind, ...] = ("paper", "annealed", "recipe")
+"""The paper's settings, on whichever network: a thousand network evaluations for one image."""
 ADDITIVE: tuple[SamplerName, ...] = ("multistep", "bridge", "multistep-bridge", "probability-flow")
 """Samplers that additive diffusion has too, and so runs on a network of raw pixels."""
 STARTS: tuple[StartName, ...] = ("fitted", "class-averaged")
@@ -30,7 +33,8 @@ class Method:
 
     Args:
         label: The sampler and what sets it apart; rows of one label differ in steps or start.
-        network: Which of the networks compared: "ours" or "additive".
+        network: Which of the networks compared: "ours", "additive", or "paper", which is trained by
+            the paper's recipe.
         kind: How the figure draws it.
         settings: Everything but the labels.
     """
@@ -43,7 +47,7 @@ class Method:
     @property
     def slow(self) -> bool:
         """Whether one image takes so many network evaluations that only few are sampled."""
-        return self.kind not in JOINED
+        return self.kind in SLOW
 
     def with_labels(self, classes: int, count: int) -> SamplingSettings:
         """The settings for `count` images, whose labels go round all classes."""
@@ -68,7 +72,32 @@ def all_methods(dataset: str) -> list[Method]:
         for method in ours
         if method.settings.sampler in ADDITIVE
     ]
-    return [*ours, *additive, *paper_methods(dataset)]
+    apart = [method for network in ("ours", "paper") for method in narrow_methods(network)]
+    recipe = [
+        replace(method, label=f"{method.label}, paper’s training", network="paper", kind="recipe")
+        for method in paper_methods(dataset)
+        if method.settings.sampler == "dale-langevin"
+    ]
+    return [*ours, *additive, *apart, *paper_methods(dataset), *recipe]
+
+
+def narrow_methods(network: str) -> list[Method]:
+    """Our default sampler from the paper's noise level, to tell training and sampling apart.
+
+    The paper's recipe learns no higher level, and its samplers start from none.
+    """
+    trained = {"ours": "", "paper": ", paper’s training"}[network]
+    level = PROCESS.max_noise_level
+    starts: tuple[StartName, ...] = ("exact", "class-averaged")
+    return [
+        Method(
+            f"{SAMPLER_LABELS[settings.sampler]}, from s = {level:g}{trained}",
+            network,
+            "narrow",
+            settings,
+        )
+        for settings in (replace(PRESETS["wide"], noise_level=level, start=s) for s in starts)
+    ]
 
 
 def paper_methods(dataset: str) -> list[Method]:
@@ -77,18 +106,16 @@ def paper_methods(dataset: str) -> list[Method]:
     1000 steps from noise level 0.8, so an image takes a thousand network evaluations and more.
     """
     tuned = DATASETS[dataset].annealed if dataset in DATASETS else {}
-    plain = [replace(PRESETS["paper"], sampler=sampler) for sampler in LANGEVIN]
-    annealed = [paper_annealed(dataset, sampler) for sampler in LANGEVIN if sampler in tuned]
+    pairs = [(sampler, start) for sampler in LANGEVIN for start in STARTS]
+    plain = [replace(PRESETS["paper"], sampler=sampler, start=start) for sampler, start in pairs]
+    annealed = [paper_annealed(dataset, *pair) for pair in pairs if pair[0] in tuned]
     rows: list[tuple[Kind, str, SamplingSettings]] = [
         *(("paper", ", paper’s settings", settings) for settings in plain),
         *(("annealed", ", paper’s annealed settings", settings) for settings in annealed),
     ]
     return [
-        Method(
-            SAMPLER_LABELS[settings.sampler] + suffix, "ours", kind, replace(settings, start=start)
-        )
+        Method(SAMPLER_LABELS[settings.sampler] + suffix, "ours", kind, settings)
         for kind, suffix, settings in rows
-        for start in STARTS
     ]
 
 

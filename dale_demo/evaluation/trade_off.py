@@ -13,13 +13,16 @@ from typing import Literal
 from dale_demo.drawing.palette import SAMPLERS, THEORY
 from dale_demo.drawing.svg import Axis, Plot
 
-Kind = Literal["ours", "additive", "paper", "annealed"]
-"""Our settings; the same on the additive network; the paper's settings; with its annealing."""
+Kind = Literal["ours", "additive", "paper", "annealed", "narrow", "recipe"]
+"""Our settings; the same on the additive network; the paper's settings; with its annealing; our
+sampler from the paper's noise level, on either network; the paper's settings on a network that was
+trained by the paper's recipe."""
 JOINED: dict[Kind, str] = {"ours": "solid", "additive": "dash"}
 """Kinds whose points differ in steps alone and are joined by a line, with its dash. The points of
 the other kinds stand alone: they differ in their start."""
-PAPER_RADII = {"dale-langevin": 6, "unconstrained": 4}
-"""Of dots for the paper's two samplers: one often lies on the other, and both should show."""
+RADII = {"dale-langevin": 6, "unconstrained": 4}
+"""Of single dots for the paper's two samplers: one often lies on the other; both should show."""
+OTHER_RADIUS = 5
 ROUND = tuple(factor * 10.0**power for power in range(-4, 5) for factor in (1, 2, 5))
 """Ticks of a log axis."""
 
@@ -63,7 +66,7 @@ class TradeOff:
         dataset: Name of the data set.
         images: How many each point was measured on.
         hardware: On which the seconds were taken.
-        images_seen: Network ("ours", "additive") → images that it has seen in training.
+        images_seen: Network ("ours", "additive", "paper") → images that it has seen in training.
         floor: Fréchet distance that as many real images get.
         floor_error: Its standard error.
         points: At least one.
@@ -130,9 +133,14 @@ def plot(measured: TradeOff) -> Plot:
         sampler, dash = curve[0].sampler, JOINED.get(curve[0].kind)
         if dash:
             drawn.line(across, up, SAMPLERS[sampler], dashed=dash != "solid")
-        drawn.dots(across, up, SAMPLERS[sampler], radius=3 if dash else PAPER_RADII[sampler])
+        drawn.dots(across, up, SAMPLERS[sampler], radius=3 if dash else radius(sampler))
     _legend(drawn, measured)
     return drawn
+
+
+def radius(sampler: str) -> int:
+    """Of a single dot."""
+    return RADII.get(sampler, OTHER_RADIUS)
 
 
 def _axis(name: str, values: list[float]) -> Axis:
@@ -145,7 +153,8 @@ def _axis(name: str, values: list[float]) -> Axis:
 
 def _legend(drawn: Plot, measured: TradeOff) -> None:
     """What the colours mean, to the left of the paper's settings, which are far from all others."""
-    alone = [point.network_evaluations for point in measured.points if point.kind not in JOINED]
+    papers = ("paper", "annealed")
+    alone = [point.network_evaluations for point in measured.points if point.kind in papers]
     samplers = dict.fromkeys(point.sampler for point in measured.points)
     words = [(sampler, SAMPLERS[sampler]) for sampler in samplers]
     if alone:

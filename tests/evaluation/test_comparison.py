@@ -40,6 +40,22 @@ def test_quick_methods_take_the_network_evaluations_that_are_promised(kind, samp
     assert all(method.network == kind and not method.slow for method in methods)
 
 
+def test_training_and_sampling_can_be_told_apart():
+    """The same settings on both networks: ours and the paper's, from the paper's noise level."""
+    methods = comparison.all_methods("mnist")
+    ours, paper = (
+        [m.settings for m in methods if m.network == network and m.settings.noise_level == 0.8]
+        for network in ("ours", "paper")
+    )
+    of_dale_langevin = [s for s in ours if s.sampler != "unconstrained"]
+    assert paper == of_dale_langevin
+    narrow = of_kind("narrow")
+    assert len(narrow) == 4
+    assert all(m.settings.network_evaluations == 20 and not m.slow for m in narrow)
+    assert {m.settings.start for m in narrow} == {"exact", "class-averaged"}
+    assert all(m.slow and m.network == "paper" for m in of_kind("recipe"))
+
+
 @pytest.mark.parametrize("dataset", ["mnist", "fashion-mnist", "kmnist-10k"])
 def test_the_papers_settings_are_the_papers(dataset):
     methods = comparison.paper_methods(dataset)
@@ -47,11 +63,15 @@ def test_the_papers_settings_are_the_papers(dataset):
     assert {(m.settings.noise_level, m.settings.grid) for m in methods} == {(0.8, "uniform")}
     found = {(m.kind, m.settings.sampler, m.settings.start): m.settings for m in methods}
     assert len(found) == len(methods) == 8
-    for (kind, sampler, _), settings in found.items():
+    for (kind, sampler, start), settings in found.items():
         expected = (None, 1, 1.0)
         if kind == "annealed":
-            expected = astuple(DATASETS[dataset].annealed[sampler])
+            expected = astuple(DATASETS[dataset].annealed_from(start)[sampler])
         assert (settings.step_size, settings.repeats, settings.annealing) == expected
+    from_noise, from_averages = (
+        found["annealed", "unconstrained", start].step_size for start in comparison.STARTS
+    )
+    assert (from_noise == from_averages) == (dataset == "mnist")
     unknown = comparison.paper_methods("folder:x")
     assert [m.kind for m in unknown] == ["paper"] * 4, "no constants there"
 
@@ -122,12 +142,11 @@ def test_the_trade_off_holds_the_same_numbers(results, floor):
     assert theirs.network_evaluations == 1000
 
 
-def save_network(folder, positive_map=PositiveMap.SHIFT):
+def save_network(folder, positive_map=PositiveMap.SHIFT, **fields):
     """A network of ten classes of 8×8 images."""
     network = UNetConfig(image_size=8, num_classes=10, width=16, multipliers=(1,))
-    return save_tiny(
-        folder, dataset="mnist", class_names=DIGITS, network=network, positive_map=positive_map
-    )
+    fields |= {"dataset": "mnist", "class_names": DIGITS, "positive_map": positive_map}
+    return save_tiny(folder, network=network, **fields)
 
 
 @pytest.fixture
@@ -141,6 +160,7 @@ def place(tmp_path, monkeypatch):
         write_idx(raw / f"{part}-labels-idx1-ubyte", labels)
     save_network(tmp_path / "nets" / "mnist")
     save_network(tmp_path / "additive", PositiveMap.EXP)
+    save_network(tmp_path / "paper", training={"settings": {"recipe": "paper"}})
     data = Dataset("mnist", torch.zeros(1, 1, 8, 8), torch.zeros(1), DIGITS)
     untrained = classifier.new_classifier(data).eval()
     classifier.save_classifier(tmp_path / "classifiers" / "mnist", untrained, untrained.config)
@@ -164,11 +184,13 @@ def stored(place):
 
 
 def test_the_whole_comparison_in_small(place, monkeypatch):
-    options = ("--quick", "--additive", place / "additive", "--json", place / "r.json", "--store")
+    options = ("--quick", "--additive", place / "additive", "--recipe-paper", place / "paper")
+    options += ("--json", place / "r.json", "--store")
     printed = invoke("--dataset", "mnist", *options).stdout
     few, many = (part.strip().split("\n\n")[0] for part in printed.split(" images\n")[1:])
-    quick = len(of_kind("ours")) + len(of_kind("additive"))
-    assert len(few.splitlines()) == 2 + quick + len(comparison.paper_methods("mnist")) + 1
+    methods = comparison.all_methods("mnist")
+    quick = sum(not method.slow for method in methods)
+    assert len(few.splitlines()) == 2 + len(methods) + 1
     assert len(many.splitlines()) == 2 + quick + 1
     assert "parameters" in printed
 
@@ -176,7 +198,7 @@ def test_the_whole_comparison_in_small(place, monkeypatch):
     assert [floor["pictures"] for floor in ours["floors"]] == [4, 8]
     assert len(other["evaluations"]) == 2 * len(of_kind("additive"))
     assert {r["settings"]["count"] for r in other["evaluations"]} == {4, 8}
-    assert stored(place) == [(4, quick + 8), (8, quick)]
+    assert stored(place) == [(4, len(methods)), (8, quick)]
     assert (place / "trade-off-mnist.svg").read_text().startswith("<svg")
 
     monkeypatch.setattr(benchmark, "sample", lambda *_: pytest.fail("measured again"))
@@ -203,7 +225,7 @@ def test_an_interrupted_comparison_prints_what_it_has_and_resumes(place, monkeyp
 
     monkeypatch.setattr(benchmark, "sample", sample)
     invoke(*options)
-    assert stored(place) == [(4, 13), (8, 5)]
+    assert stored(place) == [(4, 15), (8, 7)]
 
 
 def test_the_loss_of_quality_by_noise_level(place, monkeypatch):

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from dale_demo.drawing.palette import SAMPLERS, STATE, THEORY
-from dale_demo.evaluation.trade_off import JOINED, PAPER_RADII, ROUND, Kind, Point, TradeOff
+from dale_demo.evaluation.trade_off import JOINED, ROUND, Kind, Point, TradeOff, radius
 
 LEAST_TICKS = 2
 SYMBOLS: dict[Kind, str] = {
@@ -16,6 +16,8 @@ SYMBOLS: dict[Kind, str] = {
     "additive": "circle-open",
     "paper": "diamond",
     "annealed": "diamond-open",
+    "narrow": "square",
+    "recipe": "x",
 }
 
 
@@ -138,7 +140,7 @@ def _curve(points: list[Point], cost: str) -> go.Scatter:
     """The points of one label, joined where they differ in steps alone."""
     kind, sampler = points[0].kind, points[0].sampler
     colour, dash = SAMPLERS[sampler], JOINED.get(kind)
-    size = 9 if dash else 2 * PAPER_RADII[sampler]
+    size = 9 if dash else 2 * radius(sampler)
     return go.Scatter(
         x=[getattr(point, cost) for point in points],
         y=[point.frechet for point in points],

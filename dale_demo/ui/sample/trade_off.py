@@ -9,19 +9,29 @@ from pathlib import Path
 
 import streamlit as st
 
-from dale_demo.evaluation.trade_off import TradeOff, from_json, plot, to_json
+from dale_demo.evaluation.trade_off import Kind, TradeOff, from_json, plot, to_json
 
 FOLDER = Path(__file__).with_name("stored")
 TITLE = "Quality against network evaluations"
 ABOUT = (
     "Fréchet distance of samples to real test images, in a classifier’s features: lower is "
-    "better, and the grey line is the floor: what as many real images of each class get. Dashed: "
-    "the same U-Net and samplers on raw pixels, which is additive diffusion. Diamonds: the paper’s "
-    "settings, from both of its starts. Only points of one number of images can be compared."
+    "better, and the grey line is the floor: what as many real images of each class get. Only "
+    "points of one number of images can be compared."
 )
+KINDS: dict[Kind, str] = {
+    "additive": "Dashed: the same U-Net and samplers on raw pixels, which is additive diffusion.",
+    "paper": "Diamonds: the paper’s settings, from both of its starts.",
+    "narrow": "Squares: our sampler from the paper’s noise level.",
+    "recipe": "Crosses: the paper’s settings, the same U-Net trained by the paper’s recipe.",
+}
+"""What needs to be said of a kind of points, where there are any."""
 COSTS = {"network_evaluations": "network evaluations", "seconds": "seconds an image"}
 """Field of `Point` → what the axis says."""
-OWNERS = {"ours": "by our network", "additive": "by the additive one"}
+OWNERS = {
+    "ours": "by our network",
+    "additive": "by the additive one",
+    "paper": "by the one of the paper’s recipe",
+}
 
 
 def store(measured: Sequence[TradeOff]) -> None:
@@ -50,7 +60,7 @@ def panel() -> None:
         # Imports Plotly, which nothing else needs before a run: not until the panel is open.
         from dale_demo.ui.sample.figures import trade_off
 
-        st.markdown(ABOUT)
+        about = st.empty()
         with st.container(horizontal=True):
             chosen = choices[st.selectbox("Measured on", list(choices), key="trade-off-curve")]
             cost = st.segmented_control(
@@ -61,6 +71,10 @@ def panel() -> None:
                 key="trade-off-cost",
                 format_func=COSTS.__getitem__,
             )
+        present = {point.kind for point in chosen.points}
+        about.markdown(
+            " ".join([ABOUT, *(text for kind, text in KINDS.items() if kind in present)])
+        )
         st.plotly_chart(
             trade_off(chosen, cost, COSTS[cost]),
             width="stretch",
