@@ -20,10 +20,11 @@ from torch.nn.functional import one_hot
 
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import Dataset
-from dale_demo.drawing.frames import ImageArray, enlarge, grid, png_bytes
+from dale_demo.drawing.frames import ImageArray, enlarge, png_bytes
 from dale_demo.evaluation import metrics
 from dale_demo.evaluation.classifier import Classifier, check_classifier
 from dale_demo.evaluation.inception import Inception
+from dale_demo.evaluation.neighbours import find_neighbours
 from dale_demo.evaluation.recognition import recognise
 from dale_demo.hardware import hardware
 from dale_demo.sampling import SamplingSettings, Watch, sample_images
@@ -127,11 +128,8 @@ class Reference:
             A grid of three rows [H', W', C].
         """
         tensors = torch.from_numpy(images).permute(0, 3, 1, 2)
-        _, by_pixels = metrics.nearest(tensors, self.train.images)
         features = self.describe(tensors)
-        _, by_features = metrics.nearest(features, self.training_features)
-        found = self.train.images[torch.cat([by_pixels, by_features])].permute(0, 2, 3, 1)
-        return grid(np.concatenate([images, found.numpy()]), columns=len(images))
+        return find_neighbours(tensors, features, self.train.images, self.training_features).sheet()
 
     def nearest_training(self, images: Tensor) -> dict[str, float]:
         """Euclidean distances from images to the nearest training image, pixels in [0, 1].
@@ -142,8 +140,7 @@ class Reference:
             "median"; "lowest_percent", the first percentile.
         """
         distances, _ = metrics.nearest(images, self.train.images)
-        low, median = torch.quantile(distances, torch.tensor([0.01, 0.5])).tolist()
-        return {"median": median, "lowest_percent": low}
+        return metrics.summary(distances)
 
 
 def sample(
@@ -240,4 +237,7 @@ def save_images(
 def described(settings: SamplingSettings) -> Record:
     """The settings as JSON; of the labels only how many there are and whether they are classes."""
     plain = {k: v for k, v in dataclasses.asdict(settings).items() if k != "labels"}
+    # Records made before there were Tweedie steps do not name them, and must be found again.
+    if not settings.tweedie_steps:
+        del plain["tweedie_steps"]
     return plain | {"count": len(settings.labels), "conditional": min(settings.labels) >= 0}

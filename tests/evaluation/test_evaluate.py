@@ -58,6 +58,7 @@ def test_an_evaluation_reports_what_was_measured(network, untrained, reference):
     record = evaluation.measure(network, untrained, SETTINGS, images, seconds, reference)
     assert json.loads(json.dumps(record))["settings"]["sampler"] == "multistep-bridge"
     assert "labels" not in record["settings"]
+    assert "tweedie_steps" not in record["settings"], "as in records made before there were any"
     assert (record["settings"]["count"], record["settings"]["conditional"]) == (8, True)
     assert record["calls"] == 2 * 3
     assert record["seconds"] == round(seconds, 2) > 0
@@ -176,6 +177,7 @@ def test_a_report_resumes_where_it_stopped(network, untrained, tmp_path):
     assert again.to_markdown() == report.to_markdown()
     assert again.missing(runs) == runs[1:]
     assert again.missing([replace(runs[0], labels=runs[0].labels[:5])]), "fewer images"
+    assert again.missing([replace(runs[0], tweedie_steps=1)])
     assert "| multistep-bridge | 2 | 4 |" in again.to_markdown()
 
     other = save_tiny(tmp_path / "other", channels=3)
