@@ -96,6 +96,9 @@ class LangevinOptions:
         repeats: L, updates at each time, at least 1.
         step_size: Fixed δ > 0 in place of t_k − t_{k+1}.
         tweedie: Replace the update of the last interval by x = exp(D), without noise.
+        tweedie_steps: Noise-free updates x ← x ∘ (exp(D) / x)^c after the last interval, not
+            negative, all at the lowest time t > 0 of the grid: with c = 1, or with c = δ/t where
+            `step_size` is a shorter δ. The paper takes 25 on CIFAR-10.
 
     Raises:
         ValueError: A number is outside its range.
@@ -105,6 +108,7 @@ class LangevinOptions:
     repeats: int = 1
     step_size: float | None = None
     tweedie: bool = True
+    tweedie_steps: int = 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.annealing <= 1:
@@ -113,6 +117,8 @@ class LangevinOptions:
             raise ValueError(f"repeats must be at least 1, got {self.repeats}.")
         if self.step_size is not None and not 0 < self.step_size < float("inf"):
             raise ValueError(f"step_size must be positive, got {self.step_size}.")
+        if self.tweedie_steps < 0:
+            raise ValueError(f"tweedie_steps must be at least 0, got {self.tweedie_steps}.")
 
 
 def dale_langevin(
@@ -287,7 +293,8 @@ def evaluations_needed(sampler: SamplerName, steps: int, options: LangevinOption
     if sampler == "probability-flow":
         return 2 * steps - 1
     if sampler in LANGEVIN:
-        return options.repeats * (steps - options.tweedie) + options.tweedie
+        noisy = options.repeats * (steps - options.tweedie)
+        return noisy + options.tweedie + options.tweedie_steps
     return steps
 
 
@@ -320,7 +327,11 @@ def langevin(
     noise: NoiseSource,
     options: LangevinOptions,
 ) -> Iterator[Step]:
-    """Multiply the state x by `factor(x, h, δ, a, z)` at every time, `repeats` times."""
+    """Multiply the state x by `factor(x, h, δ, a, z)` at every time, `repeats` times.
+
+    Then, at the lowest time t, u ← u + c (D − u) without noise, `tweedie_steps` times. For c = δ/t
+    this is x ← x ∘ exp(σ²δ (1 + h)), a step of gradient ascent on the log density of ln x.
+    """
     state = _SamplingState(score, x, process, grid)
     while not state.finished:
         yield (step := state.current_step())
@@ -334,6 +345,10 @@ def langevin(
             x, h = (step.x, state.h) if repeat == 0 else (state.x, state.evaluate_score())
             state.multiply(*factor(x, h, delta, a, noise()))
         state.index += 1
+    for _ in range(options.tweedie_steps):
+        u = state.step_back()
+        c = min(1.0, (options.step_size or state.interval) / state.interval)
+        state.advance(u + c * (state.denoise() - u))
     yield state.final_step()
 
 
@@ -412,6 +427,13 @@ class _SamplingState:
         """Move to the next time with ln|x| = u + m(t)."""
         self.index += 1
         self.u = u
+
+    def step_back(self) -> Tensor:
+        """Move to the time before with the same u, which is returned."""
+        u = self.u
+        self.index -= 1
+        self.u = u
+        return u
 
     def multiply(self, log_size: Tensor, sign: Tensor | None) -> None:
         """x ← x ∘ sign ∘ exp(log_size) at the current time, counting the sign changes."""

@@ -69,8 +69,8 @@ class SamplingSettings:
         guidance: Weight w, from 0 to 1000, of classifier-free guidance; 1 is the conditional score
             itself.
         seed: Seed of every random draw, not negative.
-        annealing, repeats, step_size, tweedie: For the two Langevin samplers only; see
-            `samplers.LangevinOptions`.
+        annealing, repeats, step_size, tweedie, tweedie_steps: For the two Langevin samplers only;
+            see `samplers.LangevinOptions`.
 
     Raises:
         ValueError: A name is unknown, or a number is outside its range.
@@ -89,6 +89,7 @@ class SamplingSettings:
     repeats: int = 1
     step_size: float | None = None
     tweedie: bool = True
+    tweedie_steps: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -104,6 +105,7 @@ class SamplingSettings:
             raise ValueError(f"steps must be at least 1, got {shown(self.steps)}.")
         check_int("steps", self.steps, 1, MAX_STEPS)
         check_int("repeats", self.repeats, 1, MAX_STEPS)
+        check_int("tweedie_steps", self.tweedie_steps, 0, MAX_STEPS)
         if not self.labels:
             raise ValueError("labels must name at least one image; −1 means unconditional.")
         check_int("The number of images", len(self.labels), 1, MAX_IMAGES)
@@ -126,7 +128,9 @@ class SamplingSettings:
     @property
     def langevin(self) -> LangevinOptions:
         """The options of the two Langevin samplers."""
-        return LangevinOptions(self.annealing, self.repeats, self.step_size, self.tweedie)
+        return LangevinOptions(
+            self.annealing, self.repeats, self.step_size, self.tweedie, self.tweedie_steps
+        )
 
     @property
     def score_evaluations(self) -> int:

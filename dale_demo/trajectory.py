@@ -31,6 +31,8 @@ UPPER_TAIL = 1.645
 95 % of the distribution."""
 BRIGHTEST = 1.05
 """They span at least this times a white pixel without noise, x₀ exp(m(t))."""
+SCORE_REACH = 2.0
+"""A picture of the score spans this in either direction; see `score_levels`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class Trajectory:
         crossings: Sign changes so far, over all coordinates [F].
         states: The states as images, by `frames.tone_map`, uint8 [F, B, H, W, C].
         estimates: exp(D) as pixels, uint8 [F, B, H, W, C].
+        scores: s (1 + h) by `score_levels`, uint8 [F, B, H, W, 1]. At t = 0, where h is not
+            defined, those of the step before.
         theory: Mean and standard deviation of ln X_t under the forward process, for log-normal
             data with the log moments of the training set [F, 2].
         fitted: Mean and standard deviation of the state's ln|x|, measured [F, 2].
@@ -61,6 +65,7 @@ class Trajectory:
     crossings: NDArray[np.int64]
     states: ImageArray
     estimates: ImageArray
+    scores: ImageArray
     theory: NDArray[np.float64]
     fitted: NDArray[np.float64]
     log_range: NDArray[np.float64]
@@ -101,8 +106,9 @@ class Trajectory:
 Frame = dict[str, Any]
 """One frame of a `Trajectory`: field name → value without its first axis.
 
-The tensors are on the device of the run. "states" and "estimates", both uint8 [B, H, W, C], can be
-shown as they are, so that a live view need not make the images of a kept step a second time.
+The tensors are on the device of the run. "states", "estimates" and "scores", all uint8
+[B, H, W, …], can be shown as they are, so that a live view need not make the images of a kept step
+a second time.
 """
 
 
@@ -136,6 +142,7 @@ class Recorder:
         self._kept = set(kept.astype(int).tolist())
         self._followed, self._tinted, self._map = followed, tinted, positive_map
         self._frames: list[Frame] = []
+        self._before: Step | None = None
 
     @classmethod
     def of(cls, config: CheckpointConfig, settings: SamplingSettings) -> "Recorder":
@@ -156,11 +163,12 @@ class Recorder:
 
         Returns:
             The frame of the step, or None if the step is not kept. To show a step that is not
-            kept, call `to_images`.
+            kept, call `to_images` and `score_levels`.
         """
-        if step.index not in self._kept:
-            return None
-        self._frames.append(frame := self._frame(step))
+        frame = self._frame(step) if step.index in self._kept else None
+        if frame is not None:
+            self._frames.append(frame)
+        self._before = step
         return frame
 
     def keep(self, step: Step) -> None:
@@ -196,6 +204,7 @@ class Recorder:
         )
         y = step.x.abs().log()
         states, estimates = to_images(step, self.process, self._tinted, self._map)
+        scored = self._before if s == 0 and self._before is not None else step
         reach = WINDOW * theory.log_std
         log_range = theory.log_mean - reach, theory.log_mean + reach
         upper = math.exp(theory.log_mean + UPPER_TAIL * theory.log_std)
@@ -209,6 +218,7 @@ class Recorder:
             "crossings": step.crossings.sum(),
             "states": states,
             "estimates": estimates,
+            "scores": score_levels(scored, self.process),
             "theory": (theory.log_mean, theory.log_std),
             "fitted": torch.stack([y.mean(), y.std(correction=0)]),
             "log_range": log_range,
@@ -253,6 +263,22 @@ def to_images(
     state = tone_map(step.x, *_drift_and_noise_level(process, step.t), positive_map=positive_map)
     estimate = tone_map(step.estimate.exp(), positive_map=positive_map)
     return tint(state, step.x < 0) if tinted else state, estimate
+
+
+def score_levels(step: Step, process: GeometricBrownianMotion) -> Tensor:
+    """The score of a step, s (1 + h) = (D − u)/s, as levels for `frames.diverging`.
+
+    1 + h is the gradient of the log density of ln x. Times s it is −E[z | x], the noise that the
+    network sees in x, whose spread is about 1 at every noise level, while h itself grows as 1/s.
+
+    Returns:
+        uint8 [B, H, W, 1], on the step's device: the mean over the channels, with 128 ± 127 for
+        ±`SCORE_REACH`. At t = 0 the score is not defined, and all levels are 128.
+    """
+    drift, s = _drift_and_noise_level(process, step.t)
+    difference = step.estimate - (step.x.abs().log() - drift)
+    scaled = difference.mean(1, keepdim=True) / (SCORE_REACH * (s or 1.0))
+    return (128 + 127 * scaled.clamp(-1, 1)).round().to(torch.uint8).permute(0, 2, 3, 1)
 
 
 def record(steps: Iterable[Step], recorder: Recorder) -> Trajectory:

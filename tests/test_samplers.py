@@ -229,6 +229,8 @@ OPTIONS = [
     LangevinOptions(annealing=0.9, tweedie=False),
     LangevinOptions(repeats=3, step_size=0.02),
     LangevinOptions(annealing=0.7, repeats=2, tweedie=False),
+    LangevinOptions(tweedie=False, tweedie_steps=3),
+    LangevinOptions(repeats=2, step_size=0.02, tweedie_steps=2),
 ]
 
 
@@ -246,15 +248,23 @@ def reference_langevin(update, x, grid, noise, options):
     for k, t in enumerate(grid[:-1]):
         yield x
         if options.tweedie and k == len(grid) - 2:
-            y, drift = np.log(np.abs(x)), (PROCESS.mu - PROCESS.sigma**2 / 2) * t
-            estimate = y - drift + PROCESS.sigma**2 * t * log_gradient(y, t)
-            x = np.sign(x) * np.exp(estimate)
+            x = np.sign(x) * np.exp(log_estimate(np.log(np.abs(x)), t))
             break
         delta = options.step_size or t - grid[k + 1]
         for _ in range(options.repeats):
             z = options.annealing**k * noise().numpy()
             x = update(x, log_gradient(np.log(np.abs(x)), t), delta, z)
+    for _ in range(options.tweedie_steps):  # t is still the lowest time
+        y, share = np.log(np.abs(x)), min(1, (options.step_size or t) / t)
+        towards = log_estimate(y + (PROCESS.mu - PROCESS.sigma**2 / 2) * t, t)
+        x = np.sign(x) * np.exp((1 - share) * y + share * towards)
     yield x
+
+
+def log_estimate(y, t):
+    """E[ln X₀ | ln X_t = y], in numpy."""
+    drift = (PROCESS.mu - PROCESS.sigma**2 / 2) * t
+    return y - drift + PROCESS.sigma**2 * t * log_gradient(y, t)
 
 
 def additive(x, g, delta, z):
@@ -300,6 +310,24 @@ def test_unconstrained_is_euler_maruyama_in_x(options):
     assert_close(ours, theirs, rtol=1e-7, atol=1e-12)
     if options.step_size == 0.5:  # so coarse that steps cross zero
         assert (theirs[1:].sign() != theirs[:-1].sign()).any()
+
+
+def test_tweedie_steps_climb_to_a_mode_of_the_noised_data():
+    """With fixed steps they are gradient ascent on ln p; without them, x stays on its way."""
+    x, grid = torch.linspace(0.9, 2.1, 24, dtype=torch.float64)[:, None], uniform_grid(PROCESS, 400)
+    lowest, fine = grid[-2].item(), np.linspace(-0.5, 1.2, 20_001)
+    slope = log_gradient(fine, lowest)
+    tops = fine[:-1][(slope[:-1] > 0) & (slope[1:] <= 0)]  # at the lowest time
+    tops = torch.from_numpy(tops) - (PROCESS.mu - PROCESS.sigma**2 / 2) * lowest
+    ends = {}
+    for count in (0, 400):
+        options = LangevinOptions(annealing=0, tweedie=False, tweedie_steps=count, step_size=1e-3)
+        noise = noise_from(torch.Generator().manual_seed(0), 24, 1)
+        run = dale_langevin(bump_score(PROCESS), x, PROCESS, grid, noise=noise, options=options)
+        ends[count] = (last(run).x.log() - tops).abs().min(1).values.max()
+    assert len(tops) == 2
+    assert ends[400] < 1e-4
+    assert ends[0] > 1e-3
 
 
 # Signs
@@ -548,6 +576,7 @@ def test_every_sampler_has_a_label():
 @pytest.mark.parametrize(
     "values",
     [{"annealing": -0.1}, {"annealing": 1.1}, {"annealing": math.nan}, {"repeats": 0}]
+    + [{"tweedie_steps": -1}]
     + [{"step_size": value} for value in (0.0, -1.0, math.inf, math.nan)],
 )
 def test_options_outside_their_range_raise(values):

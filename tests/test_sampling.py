@@ -101,7 +101,9 @@ def test_class_averaged_start_is_the_noised_average(checkpoint):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("steps", [1, 3])
 def test_evaluations_are_those_counted(checkpoint, sampler, steps):
-    settings = SamplingSettings(sampler=sampler, steps=steps, labels=(0,), repeats=2)
+    settings = SamplingSettings(
+        sampler=sampler, steps=steps, labels=(0,), repeats=2, tweedie_steps=4
+    )
     *_, step = run(checkpoint, settings)
     assert step.score_evaluations == settings.score_evaluations == settings.network_evaluations
     assert replace(settings, guidance=2.0).network_evaluations == 2 * settings.score_evaluations
@@ -136,9 +138,30 @@ def test_presets_have_their_documented_values():
     )
 
 
-def test_annealed_constants_per_data_set():
-    settings = paper_annealed("mnist", "unconstrained")
-    assert (settings.step_size, settings.repeats, settings.annealing) == (1.44e-4, 4, 0.995)
+@pytest.mark.parametrize(
+    ("dataset", "sampler", "start", "expected"),
+    [
+        ("mnist", "dale-langevin", "class-averaged", (6.17e-4, 1, 0.995)),
+        ("mnist", "unconstrained", "fitted", (1.44e-4, 4, 0.995)),
+        ("mnist", "unconstrained", "class-averaged", (1.44e-4, 4, 0.995)),
+        ("fashion-mnist", "dale-langevin", "class-averaged", (5.86e-4, 1, 0.995)),
+        ("fashion-mnist", "unconstrained", "fitted", (1.47e-3, 3, 0.9995)),
+        ("fashion-mnist", "unconstrained", "class-averaged", (2.593e-4, 3, 0.9995)),
+        ("kmnist", "dale-langevin", "class-averaged", (2.11e-4, 3, 0.995)),
+        ("kmnist", "unconstrained", "fitted", (2.11e-4, 3, 1.0)),
+        ("kmnist", "unconstrained", "class-averaged", (3.36e-4, 2, 0.995)),
+        ("kmnist-7k", "unconstrained", "class-averaged", (3.36e-4, 2, 0.995)),
+    ],
+)
+def test_annealed_constants_per_data_set_and_start(dataset, sampler, start, expected):
+    """The values of the paper's research code, to three or four digits."""
+    settings = paper_annealed(dataset, sampler, start)
+    assert (settings.step_size, settings.repeats, settings.annealing) == expected
+    assert (settings.sampler, settings.start) == (sampler, start)
+
+
+def test_annealed_constants_that_the_paper_does_not_have():
+    assert paper_annealed("kmnist", "unconstrained").start == PRESETS["paper"].start
     with pytest.raises(ValueError, match="no annealed constants"):
         paper_annealed("mnist", "bridge")
 
@@ -174,6 +197,8 @@ def test_labels_repeat_the_classes_in_turn():
         ({"annealing": 1.5}, "annealing"),
         ({"repeats": 0}, "repeats"),
         ({"step_size": 0.0}, "step_size"),
+        ({"tweedie_steps": -1}, "tweedie_steps"),
+        ({"tweedie_steps": 10**10}, "tweedie_steps must be"),
     ],
 )
 def test_settings_outside_their_range(fields, message):
@@ -191,6 +216,15 @@ def test_settings_that_do_not_fit_the_network(checkpoint):
             run(checkpoint, SamplingSettings(), indices=indices)
     with pytest.raises(ValueError, match="batch_size"):
         sample_images(checkpoint, SamplingSettings(), batch_size=0)
+
+
+def test_a_network_of_the_papers_recipe_is_not_asked_above_its_noise_levels(checkpoint):
+    settings = {"settings": {"recipe": "paper"}}
+    paper = replace(checkpoint, config=replace(checkpoint.config, training=settings))
+    check(paper, SamplingSettings(noise_level=0.8))
+    with pytest.raises(ValueError, match=r"up to 0\.8; 8 is above"):
+        check(paper, SamplingSettings())
+    check(checkpoint, SamplingSettings(noise_level=20))
 
 
 def test_more_images_than_memory_holds_are_refused(monkeypatch, tmp_path):

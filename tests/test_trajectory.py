@@ -13,7 +13,7 @@ from dale_demo.noise import Noise
 from dale_demo.process import GeometricBrownianMotion, LogNormal, uniform_grid
 from dale_demo.samplers import Step, dale_langevin, unconstrained
 from dale_demo.score import log_normal_score
-from dale_demo.trajectory import Recorder, Trajectory, record, to_images
+from dale_demo.trajectory import SCORE_REACH, Recorder, Trajectory, record, score_levels, to_images
 
 DATA = LogNormal(0.1, 0.22)
 PROCESS = GeometricBrownianMotion(mu=0.1, sigma=0.8)
@@ -55,6 +55,30 @@ def test_every_frame_describes_its_step(steps):
         shown = tone_map(step.x, drift, float(run.noise_levels[k])).numpy()
         np.testing.assert_array_equal(run.states[k], shown)
         np.testing.assert_array_equal(run.estimates[k], tone_map(step.estimate.exp()).numpy())
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scores_are_those_of_the_sampler_in_units_of_the_noise(channels):
+    """Against the exact score, which the sampler was given, not the estimate made from it."""
+    x = torch.rand(2, channels, 4, 4, dtype=torch.float64) + 0.5
+    score = log_normal_score(PROCESS, DATA)
+    noise, grid = Noise(0, range(2), (channels, 4, 4)), uniform_grid(PROCESS, 3)
+    steps = list(dale_langevin(score, x, PROCESS, grid, noise=noise))
+    run = recorded(steps)
+    assert run.scores.shape == (4, 2, 4, 4, 1)
+    for step, s, levels in zip(steps[:-1], run.noise_levels, run.scores, strict=False):
+        h = score(step.x, torch.full((2,), step.t, dtype=torch.float64))
+        drawn = (levels[..., 0].astype(float) - 128) / 127 * SCORE_REACH
+        scaled = (s * (1 + h)).mean(1).clamp(-SCORE_REACH, SCORE_REACH).numpy()
+        np.testing.assert_allclose(drawn, scaled, atol=SCORE_REACH / 127)
+        assert np.abs(drawn - s * h.mean(1).numpy()).max() > 0.1, "not s h"
+    np.testing.assert_array_equal(run.scores[-1], run.scores[-2])
+
+
+def test_a_trajectory_that_begins_at_t_0_has_no_score():
+    x = torch.full((1, 1, 4, 4), 1.5, dtype=torch.float64)
+    last = Step(0, 0.0, x, x.log(), torch.zeros(1, dtype=torch.int64), 0)
+    assert (recorded([last], count=1).scores == 128).all()
 
 
 def test_moments_are_those_of_the_process_and_of_the_state(steps):
@@ -127,6 +151,9 @@ def test_add_returns_the_frame_of_a_kept_step(crossing):
     for frame, step in ((first, crossing[0]), (last, crossing[-1])):
         images = to_images(step, PROCESS, tinted=True)
         torch.testing.assert_close((frame["states"], frame["estimates"]), images)
+    torch.testing.assert_close(first["scores"], score_levels(crossing[0], PROCESS))
+    before = score_levels(crossing[-2], PROCESS)
+    torch.testing.assert_close(last["scores"], before, msg="at t = 0, that of the step before")
 
 
 def test_a_stopped_run_keeps_its_last_step_once():

@@ -15,7 +15,7 @@ MAX_COMMAND_BYTES = 2**33
 STATE_BYTES = 240
 """For each value of an image: the state, its logarithm, the score, the estimate, the noise and what
 lies between them, about thirty copies in float64."""
-FRAME_BYTES, SIGNED_FRAME_BYTES = 10, 40
+FRAME_BYTES, SIGNED_FRAME_BYTES = 12, 44
 """For each value of an image in each frame of a recorded trajectory, with the copies that stack the
 frames and send them to a browser; more where a coordinate may cross zero, whose whole paths are
 kept."""

@@ -26,7 +26,7 @@ COUNT = click.IntRange(1, 10**12)
 IMAGES = click.IntRange(1, 10**6)
 """How many images one command samples: `sampling.MAX_IMAGES`, written out to keep torch away."""
 
-LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie")
+LANGEVIN_OPTIONS = ("annealing", "repeats", "step_size", "tweedie", "tweedie_steps")
 """Options that only the two Langevin samplers take, as `SamplingSettings` spells them."""
 
 
@@ -111,6 +111,7 @@ SAMPLING_OPTIONS = (
     click.option("--repeats", type=int, help="Langevin: updates at each time."),
     click.option("--step-size", type=float, help="Langevin: fixed step in place of the grid's."),
     click.option("--tweedie/--no-tweedie", default=None, help="Langevin: noise-free last step."),
+    click.option("--tweedie-steps", type=int, help="Langevin: noise-free steps at the end.  [0]"),
     click.option("--batch-size", type=IMAGES, default=100, help="Images sampled at a time."),
 )
 

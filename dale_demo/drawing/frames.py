@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from dale_demo.data import PositiveMap
-from dale_demo.drawing.palette import INHIBITORY, rgb
+from dale_demo.drawing.palette import EXCITATORY, INHIBITORY, rgb
 
 ImageArray = NDArray[np.uint8]
 """One image [H, W, C], or several along further axes in front."""
@@ -55,6 +55,20 @@ def tint(images: Tensor, negative: Tensor) -> Tensor:
     coloured = images.expand(*images.shape[:-1], 3)
     cool = torch.tensor(rgb(INHIBITORY), dtype=torch.uint8, device=images.device)
     return torch.where(negative.any(1).unsqueeze(-1), cool, coloured)
+
+
+def diverging(levels: ImageArray) -> ImageArray:
+    """Colour levels [..., 1]: 128 is black, 255 warm and 1 cool; uint8 [..., 3]."""
+    return _DIVERGING[levels[..., 0]]
+
+
+def _diverging_colours() -> ImageArray:
+    signed = ((np.arange(256) - 128) / 127).clip(-1, 1)[:, None]
+    colours = np.where(signed > 0, rgb(EXCITATORY), rgb(INHIBITORY)) * np.abs(signed)
+    return colours.round().astype(np.uint8)
+
+
+_DIVERGING = _diverging_colours()
 
 
 def grid(images: ImageArray, columns: int | None = None, gap: int = 2) -> ImageArray:

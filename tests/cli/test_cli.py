@@ -15,7 +15,8 @@ from PIL import Image, ImageSequence
 from torch._inductor.exc import InvalidCxxCompiler
 
 from dale_demo.__main__ import cli, main
-from dale_demo.checkpoint.folder import load_config
+from dale_demo.checkpoint.folder import load_checkpoint, load_config
+from dale_demo.cli.options import sampling_settings
 from dale_demo.cli.train import train as train_command
 from dale_demo.data import Dataset, PositiveMap
 from dale_demo.evaluation import classifier as classifiers
@@ -117,13 +118,28 @@ def test_presets_and_single_settings(network, tmp_path):
             *("--start", "fitted", "--no-tweedie"),
         ),
         "annealed": ("--preset", "paper", "--annealing", 0.1),
+        "cleaned": ("--preset", "paper", "--tweedie-steps", 2),
         "wide": (),
     }.items():
         with np.load(sample(network, tmp_path / f"{name}.npz", *options)) as data:
             files[name] = data["images"]
     np.testing.assert_array_equal(files["paper"], files["the same"])
     assert (files["paper"] != files["annealed"]).any()
+    assert (files["paper"] != files["cleaned"]).any()
     assert (files["paper"] != files["wide"]).any()
+
+
+def test_the_annealed_preset_follows_the_start(tmp_path):
+    network = load_checkpoint(save_tiny(tmp_path, dataset="kmnist"))
+
+    def chosen(**options: object) -> tuple[object, ...]:
+        given = {"sampler": "unconstrained", **options}
+        settings = sampling_settings(network, (0,), 1, "paper-annealed", 1, **given)
+        return settings.start, settings.step_size, settings.repeats, settings.annealing
+
+    assert chosen() == ("fitted", 2.11e-4, 3, 1.0)
+    assert chosen(start="class-averaged") == ("class-averaged", 3.36e-4, 2, 0.995)
+    assert chosen(start="class-averaged", repeats=5)[1:3] == (3.36e-4, 5)
 
 
 @pytest.mark.parametrize(
@@ -141,6 +157,7 @@ def test_presets_and_single_settings(network, tmp_path):
         (("--seed", "-1"), "seed must not be negative"),
         (("--sampler", "euler"), "is not one of"),
         (("--annealing", "0.9"), "belongs to the samplers dale-langevin and unconstrained"),
+        (("--tweedie-steps", "2"), "--tweedie-steps belongs to the samplers"),
         (("--start", "fitted"), "belongs to noise level"),
         (("--preset", "paper-annealed"), "no annealed constants for 'tiny'"),
         (("--out", "a.jpg"), "Unknown ending"),
@@ -169,6 +186,8 @@ def test_mistakes_before_any_command(refused):
         *("train", "--dataset", "mnist", "--out", "x", "--multipliers", "1;2")
     )
     assert "Unknown data set" in refused("train", "--dataset", "letters", "--out", "x")
+    recipe = ("train", "--dataset", "mnist", "--out", "x", "--recipe", "paper")
+    assert "takes no --log-noise-mean" in refused(*recipe, "--log-noise-std", "1")
 
 
 def write_folder_set(root: Path) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dale_demo.data import PositiveMap
 from dale_demo.drawing import frames
-from dale_demo.drawing.palette import INHIBITORY, rgb
+from dale_demo.drawing.palette import EXCITATORY, INHIBITORY, rgb
 
 
 def decoded(data: bytes) -> np.ndarray:
@@ -67,6 +67,14 @@ def test_tint_colours_what_is_negative_and_nothing_else():
     assert tinted[1, 0, 1].tolist() == list(rgb(INHIBITORY))
     tinted[1, 0, 1] = grey[1, 0, 1]
     torch.testing.assert_close(tinted, grey.expand(2, 2, 2, 3))
+
+
+def test_levels_diverge_from_black():
+    levels = np.array([[255], [192], [128], [64], [1], [0]], np.uint8)
+    shown = frames.diverging(levels).astype(int)
+    warm, cool = np.array(rgb(EXCITATORY)), np.array(rgb(INHIBITORY))
+    expected = [warm, warm * 64 / 127, warm * 0, cool * 64 / 127, cool, cool]
+    np.testing.assert_allclose(shown, expected, atol=0.5)
 
 
 def test_a_grid_holds_every_picture_in_reading_order(images):

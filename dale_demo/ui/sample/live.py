@@ -17,10 +17,17 @@ import streamlit as st
 
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import PositiveMap
-from dale_demo.drawing.frames import ImageArray, enlarge, grid, jpeg_bytes, side_by_side
+from dale_demo.drawing.frames import (
+    ImageArray,
+    diverging,
+    enlarge,
+    grid,
+    jpeg_bytes,
+    side_by_side,
+)
 from dale_demo.samplers import Step
 from dale_demo.sampling import SamplingSettings, run
-from dale_demo.trajectory import Frame, Recorder, Trajectory, to_images
+from dale_demo.trajectory import Frame, Recorder, Trajectory, score_levels, to_images
 from dale_demo.ui.shared.estimate import ESTIMATOR
 from dale_demo.ui.shared.queue import Turn, wait_turn
 
@@ -115,17 +122,19 @@ def sample(
 def sheet(
     step: Step, frame: Frame | None, settings: SamplingSettings, positive_map: PositiveMap
 ) -> ImageArray:
-    """State and estimate of a step side by side, with sharp pixels.
+    """State, estimate and score of a step side by side, with sharp pixels.
 
     Args:
         frame: What the recorder has kept of this step, where the images are already made.
     """
     if frame is None:
         pair = to_images(step, settings.process, settings.can_cross, positive_map)
+        made = *pair, score_levels(step, settings.process)
     else:
-        pair = frame["states"], frame["estimates"]
-    state, estimate = (grid(images.cpu().numpy()) for images in pair)
-    return enlarge(side_by_side(state, estimate), ENLARGED)
+        made = frame["states"], frame["estimates"], frame["scores"]
+    state, estimate, score = (images.cpu().numpy() for images in made)
+    left = side_by_side(grid(state), grid(estimate))
+    return enlarge(side_by_side(left, grid(diverging(score))), ENLARGED)
 
 
 def _data_url(image: ImageArray) -> str:

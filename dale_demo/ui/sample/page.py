@@ -9,7 +9,7 @@ from dale_demo.datasets import BUNDLED_NETWORKS, DEFAULT_NETWORK
 from dale_demo.samplers import LANGEVIN, SAMPLERS
 from dale_demo.sampling import SamplingSettings
 from dale_demo.trajectory import Trajectory
-from dale_demo.ui.sample import downloads, stored_run, trade_off
+from dale_demo.ui.sample import copies, downloads, stored_run, trade_off
 from dale_demo.ui.sample.live import LatestRun, RunResult, network_evaluations, sample
 from dale_demo.ui.sample.player import player
 from dale_demo.ui.sample.settings import SampleRequest, controls, no_class_name
@@ -29,9 +29,9 @@ TAGLINE = (
     "[arXiv 2510.02730](https://arxiv.org/abs/2510.02730)."
 )
 WHAT_YOU_SEE = (
-    "One sampling run from noise to images, seen twice: the state itself, and the network’s "
-    "estimate of the clean images behind it. Press play or drag. The sidebar (**»** on a phone) "
-    "changes every setting, and the page’s address keeps them."
+    "One sampling run from noise to images: the state itself, the network’s estimate of the clean "
+    "images behind it, and the score, which says where each pixel should go. Press play or drag. "
+    "The sidebar (**»** on a phone) changes every setting, and the page’s address keeps them."
 )
 WHY_IT_WORKS = r"""
 $$
@@ -203,6 +203,7 @@ def _explain(result: RunResult) -> None:
     st.markdown(LIMITS)
     source(settings.sampler, SAMPLERS[settings.sampler], "source")
     _spread(result.trajectory)
+    copies.panel(result.trajectory, result.network)
     trade_off.panel()
 
 

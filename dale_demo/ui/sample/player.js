@@ -1,4 +1,4 @@
-// Plays one trajectory: two image canvases, a scrubber, a histogram of the pixels, and their paths.
+// Plays one trajectory: three image canvases, a scrubber, a histogram of the pixels, and their paths.
 // The default export is called again on every rerun, so what belongs to one place on the page is
 // kept by its element, and the same trajectory is left as it stands. Comes after film.js.
 
@@ -44,19 +44,30 @@ class Player extends Film {
     const label = header.labels.length ? `Images of ${header.labels.join(", ")}` : "Images";
     this.state = canvas("player-state", header, `${label}: the noisy state`);
     this.estimate = canvas("player-estimate", header, `${label}: the estimate`);
+    this.score = canvas("player-score", header, `${label}: the score`);
     this.axes = ["log", "linear"].map((name) => button(`${name} axis`, name));
     this.histogram = svg("svg", { class: "plot", role: "img", "aria-label": "Histogram of the state" });
     this.paths = svg("svg", { class: "plot", role: "img", "aria-label": "Paths of single pixels" });
     this.root.replaceChildren(
       element("div", { class: "images" },
         figure(this.state, bold("state x"), ", exposure follows the noise"),
-        figure(this.estimate, bold("estimate exp D"), ", what the network predicts")),
+        figure(this.estimate, bold("estimate exp D"), ", what the network predicts"),
+        figure(this.score, ...this.scoreCaption())),
       this.controls,
       this.readout,
       element("div", { class: "plots" },
         figure([head("Distribution of the pixel values x", ...this.axes), this.histogram], ...this.histogramCaption()),
         figure([head("Paths of single pixels"), this.paths], this.pathsCaption())),
     );
+  }
+
+  scoreCaption() {
+    const { reach, colours } = this.header;
+    return [
+      bold("score h"), `, drawn as s (1 + h), from −${reach} `, patch(colours.below),
+      `, where x should shrink, to ${reach} `, patch(colours.above),
+      ", where it should grow (at s = 0 the last one)",
+    ];
   }
 
   histogramCaption() {
@@ -90,6 +101,8 @@ class Player extends Film {
     if (this.bitmaps) {
       this.paint(this.state, this.bitmaps[0]);
       this.paint(this.estimate, this.bitmaps[1]);
+      this.paint(this.score, this.bitmaps[2]);
+      colour(this.score, this.header.colours);
     }
     this.describe();
     this.drawPlots();
@@ -119,6 +132,21 @@ class Player extends Film {
     drawHistogram(this.histogram, this.header, this.frame, this.axis);
     drawPaths(this.paths, pathsOf(this.header, this.crossed), this.frame);
   }
+}
+
+// ---- The score --------------------------------------------------------------------------------
+
+// Colour a grey picture, like `frames.diverging`: 128 is black, 255 warm and 1 cool.
+function colour(canvas, { above, below }) {
+  const context = canvas.getContext("2d");
+  const picture = context.getImageData(0, 0, canvas.width, canvas.height);
+  const [warm, cool] = [above, below].map((hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16)));
+  for (let i = 0; i < picture.data.length; i += 4) {
+    const share = (picture.data[i] - 128) / 127;
+    const end = share > 0 ? warm : cool;
+    for (let c = 0; c < 3; c++) picture.data[i + c] = Math.abs(share) * end[c];
+  }
+  context.putImageData(picture, 0, 0);
 }
 
 // ---- The distribution of the pixel values ---------------------------------------------------

@@ -13,16 +13,18 @@ import streamlit as st
 
 from dale_demo.drawing import palette
 from dale_demo.drawing.frames import ImageArray, grid, jpeg_bytes
-from dale_demo.trajectory import Trajectory
+from dale_demo.trajectory import SCORE_REACH, Trajectory
 from dale_demo.ui.shared.assets import asset, blob
 
 SPRITE_SIDE = 4096
 """Largest side of a sprite in pixels; phones refuse larger textures."""
-JPEG_QUALITY = 92
+JPEG_QUALITY, SCORE_QUALITY = 92, 80
+"""Of the images, and of the score, of which most is noise, which JPEG does not make small."""
 COLOURS = {
     "state": palette.STATE,
     "estimate": palette.ESTIMATE,
     "theory": palette.THEORY,
+    "above": palette.EXCITATORY,
     "below": palette.INHIBITORY,
 }
 
@@ -47,19 +49,24 @@ def player(trajectory: Trajectory, *, key: str, labels: Sequence[str] | None = N
 
 def pack(trajectory: Trajectory, labels: Sequence[str] | None = None) -> bytes:
     """Encode a trajectory as the blob that player.js reads."""
-    sheets = [[grid(p) for p in part] for part in (trajectory.states, trajectory.estimates)]
-    sprites = [_sprites(part) for part in sheets]
-    height, width = sheets[0][0].shape[:2]
+    states, estimates = (
+        [grid(p) for p in part] for part in (trajectory.states, trajectory.estimates)
+    )
+    # In grey, to be coloured in the browser: in colour they would take twice as many bytes.
+    scores = [_score_grid(levels) for levels in trajectory.scores]
+    sprites = [_sprites(states), _sprites(estimates), _sprites(scores, SCORE_QUALITY)]
+    height, width = states[0].shape[:2]
     header = _numbers(trajectory) | {
         "id": hashlib.sha256(b"".join(b for part in sprites for b in part)).hexdigest(),
         "width": width,
         "height": height,
         "tiles": [SPRITE_SIDE // width, SPRITE_SIDE // height],
         "sprites": [[len(sprite) for sprite in part] for part in sprites],
+        "reach": SCORE_REACH,
         "labels": list(labels or ()),
         "colours": COLOURS,
     }
-    return blob(header, *sprites[0], *sprites[1])
+    return blob(header, *(sprite for part in sprites for sprite in part))
 
 
 def _numbers(trajectory: Trajectory) -> dict[str, Any]:
@@ -84,7 +91,7 @@ def _numbers(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def _sprites(sheets: Sequence[ImageArray]) -> list[bytes]:
+def _sprites(sheets: Sequence[ImageArray], quality: int = JPEG_QUALITY) -> list[bytes]:
     """Tile the frames' grids row by row into as few JPEGs as their size allows."""
     height, width, _ = sheets[0].shape
     columns, rows = SPRITE_SIDE // width, SPRITE_SIDE // height
@@ -92,7 +99,13 @@ def _sprites(sheets: Sequence[ImageArray]) -> list[bytes]:
         raise ValueError(f"A grid of {width}×{height} pixels is too large to play.")
     share = columns * rows
     parts = (sheets[i : i + share] for i in range(0, len(sheets), share))
-    return [jpeg_bytes(_tile(part, columns), JPEG_QUALITY) for part in parts]
+    return [jpeg_bytes(_tile(part, columns), quality) for part in parts]
+
+
+def _score_grid(levels: ImageArray) -> ImageArray:
+    """A grid whose gaps are not 0, which would be cool, but 128, which is black."""
+    middle = np.uint8(128)
+    return np.bitwise_xor(grid(np.bitwise_xor(levels, middle)), middle)
 
 
 def _tile(sheets: Sequence[ImageArray], columns: int) -> ImageArray:

@@ -47,6 +47,7 @@ PRESET_FIELDS = (
     "repeats",
     "step_size",
     "tweedie",
+    "tweedie_steps",
 )
 
 
@@ -239,7 +240,8 @@ def _forward_process() -> dict[str, Any]:
             DEFAULT.start,
             key="start",
             help="**exact** has the noised data’s mean and spread at each pixel, **fitted** is "
-            "the paper’s for s(T) = 0.8, **class-averaged** noises the mean image of a class.",
+            "the paper’s for s(T) = 0.8, **class-averaged** noises the mean image of a class by "
+            "this process, where the paper’s code puts the fitted mean and spread for μ and σ.",
         ),
     }
 
@@ -290,5 +292,16 @@ def _langevin() -> dict[str, Any]:
             bind="query-params",
             disabled=idle,
             help="End on the network’s noise-free estimate instead of a noisy step.",
+        ),
+        "tweedie_steps": st.number_input(
+            "Tweedie steps at the end",
+            0,
+            100,
+            DEFAULT.tweedie_steps,
+            key="tweedie_steps",
+            bind="query-params",
+            disabled=idle,
+            help="Noise-free steps towards the estimate after the last one, each with its own "
+            "network evaluation; the paper takes 25 for CIFAR-10.",
         ),
     }

@@ -71,6 +71,7 @@ def items() -> list[StoredItem]:
             (run_file(network),),
             partial(_inputs, network),
             partial(_store_run, network),
+            version=2,
         )
         for network in BUNDLED_NETWORKS
     ]

@@ -13,7 +13,7 @@ NUMBERS = frozenset(
     {
         # Sample
         *("annealing", "guidance", "mu", "noise_level", "pictures"),
-        *("repeats", "seed", "step_size", "steps"),
+        *("repeats", "seed", "step_size", "steps", "tweedie_steps"),
         # Noise and restore
         *("answers", "draws", "level", "noise", "walk"),
         # Dale's law

@@ -24,6 +24,7 @@ player(
         crossings=(np.arange(FRAMES) > 5).astype(np.int64),
         states=images,
         estimates=255 - images,
+        scores=images,
         theory=moments,
         fitted=moments,
         log_range=np.stack(

@@ -93,7 +93,7 @@ def test_every_widget_has_one_sentence_of_help(app):
         *app.sidebar.toggle,
         *app.sidebar.get("button_group"),
     ]
-    assert len(widgets) == 16
+    assert len(widgets) == 17
     for widget in widgets:
         assert widget.help.endswith("."), widget.key
         assert ". " not in widget.help, widget.key
@@ -149,6 +149,7 @@ def test_the_address_restores_the_settings(app):
         ("repeats", "0"),
         ("step_size", "-1"),
         ("tweedie", "perhaps"),
+        ("tweedie_steps", "-1"),
         ("preset", "best"),
     ],
 )
@@ -482,7 +483,7 @@ def test_the_stored_run_is_that_of_the_bundled_network(network, count):
     made = trajectory.record(steps, trajectory.Recorder.of(loaded.config, chosen))
     stored = stored_run.load_stored_run(network)
     assert stored.estimates.shape == (21, stored_run.IMAGES, 28, 28, 1)
-    for name in ("states", "estimates"):
+    for name in ("states", "estimates", "scores"):
         before, now = getattr(stored, name)[:, :count], getattr(made, name)
         assert np.abs(before.astype(int) - now.astype(int)).mean() < 2, name
     if count == stored_run.IMAGES:

@@ -29,6 +29,7 @@ def trajectory(frames: int = 5, images: int = 4, side: int = 8, channels: int = 
         crossings=np.zeros(frames, np.int64),
         states=sheet.astype(np.uint8),
         estimates=(255 - sheet).astype(np.uint8),
+        scores=sheet[..., :1].astype(np.uint8),
         theory=pair,
         fitted=pair + 0.01,
         log_range=np.stack([-4 * pair[:, 1], 4 * pair[:, 1]], 1),
@@ -69,11 +70,15 @@ def test_every_frame_is_where_the_header_says(monkeypatch, side):
     run = trajectory(frames=23)
     header, sprites = unpack(player.pack(run))
     assert (len(sprites[0]) > 1) == (side == 64)
-    for part, images in zip(sprites, (run.states, run.estimates), strict=True):
+    for part, images in zip(sprites[:2], (run.states, run.estimates), strict=True):
         assert all(max(sprite.shape) <= side for sprite in part)
         for k, frame in enumerate(images):
             difference = frame_of(header, part, k).astype(int) - grid(frame)[..., 0]
             assert np.abs(difference).mean() < 4, "JPEG at quality 92 keeps a ramp"
+    for k, frame in enumerate(run.scores):
+        sheet = grid(frame)[..., 0].astype(int)
+        sheet[grid(np.ones_like(frame))[..., 0] == 0] = 128  # the gaps
+        assert np.abs(frame_of(header, sprites[2], k) - sheet).mean() < 6
 
 
 def test_numbers_of_the_frames_survive():

@@ -2,14 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, WebSocket, expect
 
+from dale_demo.drawing.frames import diverging
 from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
 LAST = 10
+COLOUR = (
+    """(canvas, at) => [...canvas.getContext('2d').getImageData(at, at, 1, 1).data].slice(0, 3)"""
+)
 MIDDLE_GREY = """canvas => canvas.getContext('2d').getImageData(6, 6, 1, 1).data[0]"""
 
 
@@ -19,27 +24,41 @@ def address(streamlit_server) -> str:
     return streamlit_server(Path(__file__).with_name("player_app.py"))
 
 
-@pytest.fixture
-def sent(page: Page) -> list:
+@pytest.fixture(scope="module")
+def sent(module_page: Page) -> list:
     """Messages that the page has sent to the server, as they go."""
     messages: list = []
 
     def listen(socket: WebSocket) -> None:
         socket.on("framesent", lambda message: messages.append(message))
 
-    page.on("websocket", listen)
+    module_page.on("websocket", listen)
     return messages
 
 
-@pytest.fixture
-def player(address: str, page: Page, sent: list) -> Locator:
+@pytest.fixture(scope="module")
+def loaded(address: str, module_page: Page, sent: list) -> Locator:
     """The player after it has played to its end."""
-    page.goto(address)
-    root = page.locator("section.player")
+    module_page.goto(address)
+    root = module_page.locator("section.player")
     expect(root).to_have_attribute("data-frame", str(LAST), timeout=60_000)
     expect(root).to_have_attribute("data-playing", "false", timeout=30_000)
-    wait_idle(page)
+    wait_idle(module_page)
     return root
+
+
+@pytest.fixture
+def player(loaded: Locator) -> Locator:
+    """The player at its end."""
+    loaded.focus()
+    loaded.page.keyboard.press("End")
+    expect(loaded).to_have_attribute("data-frame", str(LAST))
+    return loaded
+
+
+def expected(level: int) -> list[int]:
+    """The colour of a level of the score."""
+    return diverging(np.array([[level]], np.uint8))[0].tolist()
 
 
 def grey(player: Locator, part: str = "state") -> int:
@@ -54,6 +73,14 @@ def test_plays_once_by_itself(address, page):
     expect(root).to_have_attribute("data-frame", str(LAST))
     assert abs(grey(root) - 240) < 4
     assert abs(grey(root, "estimate") - 15) < 4
+    score = root.page.get_by_test_id("player-score")
+    assert score.evaluate(COLOUR, 6) == pytest.approx(expected(240), abs=20)
+    assert score.evaluate(COLOUR, 0) == pytest.approx([0, 0, 0], abs=30), "the gap"
+    root.focus()
+    page.keyboard.press("Home")
+    assert score.evaluate(COLOUR, 6) == pytest.approx(expected(10), abs=20)
+    assert expected(240)[0] > expected(240)[2], "warm"
+    assert expected(10)[0] < expected(10)[2], "cool"
 
 
 def test_shows_the_end_at_once_to_those_who_want_no_motion(address, page):
@@ -141,6 +168,9 @@ def test_fits_its_page(player, width):
     page.set_viewport_size({"width": width, "height": 900})
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = [page.get_by_test_id(f"player-{p}").bounding_box() for p in ("state", "estimate")]
+    parts = ("state", "estimate", "score")
+    boxes = [page.get_by_test_id(f"player-{part}").bounding_box() for part in parts]
     assert boxes[0]["y"] == boxes[1]["y"], "side by side"
+    assert (boxes[2]["y"] > boxes[1]["y"]) == (width == 400), "the score below, on a phone"
+    assert max(box["width"] for box in boxes) < min(box["width"] for box in boxes) + 1
     assert min(box["width"] for box in boxes) > 120
