@@ -1,7 +1,6 @@
 """The app: `streamlit run app.py`."""
 
 from collections.abc import Callable
-from importlib import import_module
 
 import streamlit as st
 
@@ -9,6 +8,7 @@ from dale_demo.ui.shared.assets import ICON
 from dale_demo.ui.shared.query import clean_query
 from dale_demo.ui.shared.space import share_address
 from dale_demo.ui.shared.splash import splash
+from dale_demo.ui.shared.warm_up import import_in_turn
 
 
 def page(name: str) -> Callable[[], None]:
@@ -16,7 +16,7 @@ def page(name: str) -> Callable[[], None]:
 
     def show() -> None:
         with splash(name):
-            module = import_module(f"dale_demo.ui.{name}.page")
+            module = import_in_turn(f"dale_demo.ui.{name}.page")
         module.page()
 
     return show

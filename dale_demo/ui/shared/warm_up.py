@@ -1,11 +1,26 @@
-"""Import what a page will need in the background, while the visitor reads."""
+"""Import pages and what they will need, for several visitors at once."""
 
 import sys
 import threading
 from importlib import import_module
+from types import ModuleType
+
+_turn = threading.Lock()
+
+
+def import_in_turn(module: str) -> ModuleType:
+    """Import `module` while nobody else imports one by this function.
+
+    Two threads at once can break each other's imports. One runs the face of a package and has the
+    lock of a module in it; the other runs a second module, which needs the first one's lock and
+    which the face needs. Python then hands out a module that is half imported, and a visitor gets
+    an ImportError.
+    """
+    with _turn:
+        return import_module(module)
 
 
 def warm_up(module: str) -> None:
     """Import `module` in a thread of its own, which takes seconds where it needs PyTorch."""
     if module not in sys.modules:
-        threading.Thread(target=import_module, args=(module,), daemon=True).start()
+        threading.Thread(target=import_in_turn, args=(module,), daemon=True).start()

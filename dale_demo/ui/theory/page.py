@@ -2,7 +2,6 @@
 
 import inspect
 import time
-from importlib import import_module
 from operator import attrgetter
 from textwrap import dedent
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from dale_demo.drawing.markdown import table
 from dale_demo.theory import notation
 from dale_demo.theory.references import ABOUT_RELATED, BIBTEX, REFERENCES, related_work
-from dale_demo.ui.shared.warm_up import warm_up
+from dale_demo.ui.shared.warm_up import import_in_turn, warm_up
 from dale_demo.ui.theory.sections import SECTIONS, Equation, Section
 from dale_demo.ui.theory.stored_pictures import load_figure
 
@@ -111,7 +110,7 @@ def _depth(section: Section) -> None:
 def _formula(section: Section) -> None:
     st.markdown(section.derivation)
     with st.spinner("Loading PyTorch …"):
-        import_module(MEASURING)
+        import_in_turn(MEASURING)
     for equation in section.equations:
         _beside_its_code(equation)
     _numbers(section)
@@ -130,7 +129,7 @@ def _beside_its_code(equation: Equation) -> None:
 def source(address: str) -> tuple[str, str]:
     """Read the code at "module:name" and say in which file and line it is."""
     module, name = address.split(":")
-    lines, start = inspect.getsourcelines(attrgetter(name)(import_module(module)))
+    lines, start = inspect.getsourcelines(attrgetter(name)(import_in_turn(module)))
     return dedent("".join(lines)), f"{module.replace('.', '/')}.py, line {start}"
 
 
