@@ -25,6 +25,11 @@ pytest_plugins = ("tests.hub.fixtures",)
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of pages first: they take longest, and none should be left to the end."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     """A generator at a fixed seed, fresh for each test."""

@@ -11,7 +11,6 @@ from dale_demo.toy import SHAPES, SIDE
 from dale_demo.ui.playground.player import ARROWS, LINEAR_WINDOW, cell_middles
 from dale_demo.ui.playground.settings import PAINTED, decode
 from dale_demo.ui.shared.assets import asset
-from tests.ui.conftest import wait_idle
 
 pytestmark = pytest.mark.browser
 
@@ -178,7 +177,6 @@ def test_painting_by_mouse_becomes_the_data_and_the_address(address, page):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=30)
     page.mouse.up()
     page.wait_for_function("location.search.includes('play-points=')")
-    wait_idle(page)
     code = page.evaluate("new URLSearchParams(location.search).get('play-points')")
     points = decode(code)
     assert 5 < len(points) < 15

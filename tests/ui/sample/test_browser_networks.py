@@ -8,6 +8,8 @@ from playwright.sync_api import Page, expect
 from tests.hub.stand_in import StandIn
 from tests.ui.conftest import wait_idle
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).resolve().parents[3]
 expect.set_options(timeout=60_000)
 PIXELS = """async canvas => {  // once an image is drawn

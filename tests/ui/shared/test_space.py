@@ -9,6 +9,8 @@ from playwright.sync_api import FrameLocator, Page, Route, expect
 
 from tests.ui.conftest import wait_idle
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).resolve().parents[3]
 APP, DOCKERFILE = ROOT / "app.py", ROOT / "Dockerfile"
 expect.set_options(timeout=60_000)
