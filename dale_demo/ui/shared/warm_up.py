@@ -1,5 +1,6 @@
 """Import pages and what they will need, for several visitors at once."""
 
+import gc
 import sys
 import threading
 from importlib import import_module
@@ -17,7 +18,14 @@ def import_in_turn(module: str) -> ModuleType:
     an ImportError.
     """
     with _turn:
-        return import_module(module)
+        known = module in sys.modules
+        imported = import_module(module)
+        if not known:
+            # Streamlit collects garbage after every run of a page, and would look through all
+            # objects of PyTorch each time, which takes 0.2 s. What is frozen it passes over.
+            gc.collect()
+            gc.freeze()
+        return imported
 
 
 def warm_up(module: str) -> None:

@@ -88,7 +88,7 @@ def test_plays_the_stored_training_and_is_scrubbed_without_the_server(address, p
 
 def test_a_run_adds_frames_and_ends_with_its_result(address, page):
     visit(
-        page, f"{address}?r-of-k-inputs=500&r-of-k-epochs=12&{GIVEN}".replace("gd=0.01", "gd=0.1")
+        page, f"{address}?r-of-k-inputs=200&r-of-k-epochs=12&{GIVEN}".replace("gd=0.01", "gd=0.1")
     )
     page.emulate_media(reduced_motion="no-preference")
     press(page, "Run")

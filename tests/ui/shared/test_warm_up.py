@@ -1,5 +1,6 @@
 """Modules that several visitors' pages import at once."""
 
+import gc
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -35,3 +36,18 @@ def test_two_threads_import_modules_of_one_package(tmp_path, monkeypatch, load, 
     assert (errors == [None, None]) == sound, errors
     for name in [name for name in sys.modules if name.startswith(package)]:
         del sys.modules[name]
+
+
+def test_what_is_imported_is_out_of_the_garbage_collector_s_sight(tmp_path, monkeypatch):
+    (tmp_path / "heavy.py").write_text("OBJECTS = [[i] for i in range(50_000)]\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    try:
+        before = gc.get_freeze_count()
+        import_in_turn("heavy")
+        frozen = gc.get_freeze_count()
+        assert frozen - before > 50_000
+        import_in_turn("heavy")
+        assert gc.get_freeze_count() == frozen, "once for each module"
+    finally:
+        gc.unfreeze()
+        del sys.modules["heavy"]
