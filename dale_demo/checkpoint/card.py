@@ -23,7 +23,7 @@ from dale_demo.checks import brief
 from dale_demo.data import PositiveMap
 from dale_demo.datasets import title_of
 from dale_demo.drawing.markdown import fenced, plain, text_table
-from dale_demo.network import outline
+from dale_demo.network import MAX_NOISE_LEVEL, outline
 
 PAPER = "https://arxiv.org/abs/2510.02730"
 NOT_MEASURED = "Not measured yet."
@@ -144,26 +144,34 @@ def _description(config: CheckpointConfig) -> str:
         "A score network for generative modelling by multiplication: data are positive, noise is "
         "log-normal (geometric Brownian motion), and every sampling step multiplies, so that no "
         "value ever changes sign, as for synapses under Dale's law. The method is that of "
-        f"[Dale meets Langevin]({PAPER}). The network predicts ln x₀ from ln x_t at any noise "
-        f"level, for {len(config.class_names)} classes or none."
+        f"[Dale meets Langevin]({PAPER}). The network predicts ln x₀ from ln x_t at "
+        f"{_noise_levels(config)}, for {len(config.class_names)} classes or none."
         + (_ADDITIVE if config.positive_map is PositiveMap.EXP else "")
     )
 
 
+def _noise_levels(config: CheckpointConfig) -> str:
+    most = config.max_noise_level
+    return "any noise level" if most == MAX_NOISE_LEVEL else f"noise levels up to {most:g}"
+
+
 def _usage(config: CheckpointConfig) -> str:
     last, shape = len(config.class_names) - 1, [2, *config.network.image_shape]
+    argument = option = ""
+    if (most := config.max_noise_level) < MAX_NOISE_LEVEL:  # the default may be above it
+        argument, option = f"noise_level={most:g}, ", f"--noise-level {most:g} "
     library = f"""\
 from dale_demo.checkpoint import load_checkpoint
 from dale_demo.hub import resolve
 from dale_demo.sampling import SamplingSettings, run
 
 checkpoint = load_checkpoint(resolve("FOLDER").folder)
-for step in run(checkpoint, SamplingSettings(labels=(0, {last}), seed=1)):
+for step in run(checkpoint, SamplingSettings({argument}labels=(0, {last}), seed=1)):
     print(step.index, step.score_evaluations)
 images = checkpoint.config.positive_map.pixels(step.x)  # uint8 {shape}"""
     command = (
         f"python -m dale_demo sample --checkpoint FOLDER --labels 0,{last} "
-        "--num-images 16 --out samples.png"
+        f"--num-images 16 {option}--out samples.png"
     )
     return (
         "## Use\n\nFOLDER is the folder of this card, or OWNER/NAME of its repository on the "

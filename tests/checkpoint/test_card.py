@@ -142,8 +142,16 @@ def test_what_is_not_known_is_said():
     assert "Not measured yet." in card
 
 
-def test_the_library_example_runs(tmp_path, capsys):
-    folder = save_tiny(tmp_path / "net")
+RECIPES = pytest.mark.parametrize("recipe", ["edm", "paper"])
+
+
+def of_recipe(folder, recipe):
+    return save_tiny(folder, training={"settings": {"recipe": recipe}})
+
+
+@RECIPES
+def test_the_library_example_runs(tmp_path, capsys, recipe):
+    folder = of_recipe(tmp_path / "net", recipe)
     (code,) = blocks((folder / "README.md").read_text(), "python")
     scope: dict[str, object] = {}
     exec(code.replace("FOLDER", str(folder)), scope)
@@ -164,8 +172,18 @@ def test_the_card_of_an_additive_network_says_so():
     assert "x = e^pixel" in additive
 
 
-def test_the_command_runs(tmp_path):
-    folder = save_tiny(tmp_path / "net")
+def test_the_card_says_which_noise_levels_were_learned():
+    edm, paper = (
+        model_card(tiny_config(training={"settings": {"recipe": recipe}}))
+        for recipe in ("edm", "paper")
+    )
+    assert "at any noise level" in edm
+    assert "at noise levels up to 0.8" in paper
+
+
+@RECIPES
+def test_the_command_runs(tmp_path, recipe):
+    folder = of_recipe(tmp_path / "net", recipe)
     (command,) = blocks((folder / "README.md").read_text(), "bash")
     command = command.replace("FOLDER", str(folder)).replace("samples.png", f"{tmp_path}/s.png")
     python, _, module, *arguments = shlex.split(command)
