@@ -4,13 +4,15 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from dale_demo.checkpoint.files import CONFIG_FILE, CheckpointError, one_line
 from dale_demo.checks import check_float, check_word, shown
 from dale_demo.data import PositiveMap
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL, UNetConfig
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, LogNormal
+
+Setting = TypeVar("Setting", float, str)
 
 FORMAT_VERSION = 1
 ARCHITECTURE = "log-denoiser-unet"
@@ -98,7 +100,7 @@ class CheckpointConfig:
     @property
     def max_noise_level(self) -> float:
         """The highest noise level that the last run learned at: in the paper's recipe, s(T)."""
-        learned_all = recipe(self.training) != "paper"
+        learned_all = setting(self.training, "recipe", "edm") != "paper"
         return MAX_NOISE_LEVEL if learned_all else self.process.max_noise_level
 
     def check_noise_level(self, noise_level: float) -> None:
@@ -159,18 +161,18 @@ def _check_kinds(raw: Mapping[str, Any]) -> None:
             )
 
 
-def setting(training: Mapping[str, Any], name: str, otherwise: float) -> float:
-    """A number among the "settings" of a training record; `otherwise` where it is missing."""
+def setting(training: Mapping[str, Any], name: str, otherwise: Setting) -> Setting:
+    """A number or a word among the "settings" of a training record.
+
+    `otherwise` where it is missing, or of another kind than that.
+    """
     settings = training.get("settings")
     value = settings.get(name) if isinstance(settings, Mapping) else None
-    return value if isinstance(value, int | float) else otherwise
-
-
-def recipe(training: Mapping[str, Any]) -> str:
-    """The recipe of a training record; "edm" where it has none, from before there was a choice."""
-    settings = training.get("settings")
-    value = settings.get("recipe") if isinstance(settings, Mapping) else None
-    return value if isinstance(value, str) else "edm"
+    return (
+        value
+        if isinstance(value, str if isinstance(otherwise, str) else int | float)
+        else otherwise
+    )
 
 
 def parse_config(text: str, architecture: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dale_demo.checkpoint.config import recipe, setting
+from dale_demo.checkpoint.config import setting
 from dale_demo.drawing.markdown import clock, fenced, plain, text_table
 from dale_demo.network import MAX_NOISE_LEVEL
 
@@ -69,7 +69,7 @@ def _loss(record: Mapping[str, Any], guidance: float) -> str:
     """What kind of loss a run minimised."""
     if guidance != 1:
         return "M-ESM, preconditioned; 0 is the teacher's own score"
-    if recipe(record) == "paper":
+    if setting(record, "recipe", "edm") == "paper":
         return "M-DSM as in the paper: mean squared error of ln x₀, t uniform"
     return "M-DSM, preconditioned; 1 is no better than the data's mean"
 
