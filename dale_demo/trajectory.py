@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint.config import CheckpointConfig
+from dale_demo.checkpoint.cost import FRAMES
 from dale_demo.data import PositiveMap
 from dale_demo.drawing.frames import ImageArray, grid, side_by_side, tint, tone_map
 from dale_demo.process import GeometricBrownianMotion, LogNormal
@@ -132,7 +133,7 @@ class Recorder:
         data_distribution: LogNormal,
         steps: int,
         *,
-        max_frames: int = 60,
+        max_frames: int = FRAMES,
         followed: int = 8,
         tinted: bool = False,
         positive_map: PositiveMap = PositiveMap.SHIFT,

@@ -20,7 +20,7 @@ FRAME_BYTES, SIGNED_FRAME_BYTES = 12, 44
 frames and send them to a browser; more where a coordinate may cross zero, whose whole paths are
 kept."""
 FRAMES = 60
-"""Frames of a recorded trajectory."""
+"""Most frames of a recorded trajectory."""
 FEATURE_BYTES = 72
 """For each feature of the largest level, in float32: the skip connections, both halves of an
 upward block's input, and the copies of its norm, activation and convolutions."""
