@@ -1,8 +1,6 @@
 """A score network trained while the visitor watches, and its particles beside the exact score's."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import streamlit as st
@@ -24,8 +22,6 @@ SHOWN = 400
 """Samples of the data that are drawn."""
 REDRAW_SECONDS = 0.15
 """Between two updates of the progress bar."""
-THREADS = torch.get_num_threads()
-"""Of PyTorch, read before anybody trains, for `_one_thread` to go back to."""
 
 Key = tuple[str, str, int]
 """Data, painted points and seed: together they determine the network."""
@@ -73,7 +69,7 @@ def _train(key: Key, slot: DeltaGenerator) -> Learned:
     data, points, seed = key
     training = ToyTraining(seed=seed)
     bar = slot.progress(0.0, "Training …")
-    with wait_turn(bar) as turn, _one_thread():
+    with wait_turn(bar) as turn:
         began = drawn = time.monotonic()
         for step in train(data_of(data, points), training):
             if time.monotonic() - drawn > REDRAW_SECONDS:
@@ -88,20 +84,6 @@ def _train(key: Key, slot: DeltaGenerator) -> Learned:
         f"seed {seed}. The same seed gives the same network."
     )
     return Learned(key, step.network, report)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let PyTorch compute in one thread.
-
-    The matrices are small, and on a busy machine two threads wait for each other: with both cores
-    taken, a step of the training took 220 ms in two threads and 10 ms in one.
-    """
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(THREADS)
 
 
 def _show(request: PlaygroundRequest, learned: Learned) -> None:
