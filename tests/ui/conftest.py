@@ -85,6 +85,19 @@ def module_page(browser: Browser) -> Iterator[Page]:
         yield page
 
 
+def messages_of(page: Page) -> list[object]:
+    """What a page sends to its server from now on, message by message; grows as it does."""
+    sent: list[object] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    return sent
+
+
+@pytest.fixture(scope="module")
+def sent_messages(module_page: Page) -> list[object]:
+    """The messages of `module_page`."""
+    return messages_of(module_page)
+
+
 @contextmanager
 def sound_page(browser: Browser) -> Iterator[Page]:
     """A page on which any console error or uncaught exception is a failure in the end."""

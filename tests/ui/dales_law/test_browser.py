@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.ui.conftest import wait_idle
+from tests.ui.conftest import messages_of, wait_idle
 
 pytestmark = pytest.mark.browser
 
@@ -57,10 +57,7 @@ def frames(page: Page) -> int:
 
 
 def test_plays_the_stored_training_and_is_scrubbed_without_the_server(address, page):
-    sent: list[object] = []
-    page.on(
-        "websocket", lambda socket: socket.on("framesent", lambda message: sent.append(message))
-    )
+    sent = messages_of(page)
     visit(page, address, motion="no-preference")
     expect(page.get_by_text("Stored training, 600 updates")).to_be_visible()
     end, heights, messages = flips(page), below_the_line(page), len(sent)

@@ -45,17 +45,7 @@ def visit(page: Page, address: str, query: str = QUICK, motion: str = "reduce") 
 
 
 @pytest.fixture(scope="module")
-def sent(module_page: Page) -> list[object]:
-    """Messages that the page has sent to the server, as they go."""
-    messages: list[object] = []
-    module_page.on(
-        "websocket", lambda socket: socket.on("framesent", lambda frame: messages.append(frame))
-    )
-    return messages
-
-
-@pytest.fixture(scope="module")
-def opened(address, module_page: Page, sent) -> Page:
+def opened(address, module_page: Page, sent_messages) -> Page:
     """The page after a run of a few steps."""
     return visit(module_page, address)
 
@@ -95,9 +85,9 @@ def test_plays_particles_that_cross_and_particles_that_do_not(address, page):
     expect(table).to_contain_text(f"{count(page, 'crossed', 'right')}")
 
 
-def test_scrubbing_counts_crossings_and_asks_no_server(opened, sent):
+def test_scrubbing_counts_crossings_and_asks_no_server(opened, sent_messages):
     page = opened
-    end, messages = count(page, "crossed", "right"), len(sent)
+    end, messages = count(page, "crossed", "right"), len(sent_messages)
     assert messages, "the page talks to its server by this socket"
     player(page).focus()
     page.keyboard.press("Home")
@@ -111,7 +101,7 @@ def test_scrubbing_counts_crossings_and_asks_no_server(opened, sent):
     expect(player(page)).to_have_attribute("data-frame", "102")
     expect(player(page).locator(".readout")).to_contain_text("Step 6 of 6 · t = 0 ")
     page.wait_for_timeout(500)
-    assert len(sent) == messages
+    assert len(sent_messages) == messages
 
 
 def test_particles_are_interpolated_between_two_steps(opened):

@@ -24,17 +24,7 @@ GREYS = """canvas => {
 
 
 @pytest.fixture(scope="module")
-def sent(module_page: Page) -> list[object]:
-    """Messages that the page has sent to the server, as they go."""
-    messages: list[object] = []
-    module_page.on(
-        "websocket", lambda socket: socket.on("framesent", lambda frame: messages.append(frame))
-    )
-    return messages
-
-
-@pytest.fixture(scope="module")
-def opened(app_address, module_page: Page, sent) -> Page:
+def opened(app_address, module_page: Page, sent_messages) -> Page:
     """The page at its bare address, with the player in it, which has played."""
     visit(module_page, app_address)
     player = module_page.locator("section.player")
@@ -63,15 +53,15 @@ def test_opens_with_images(opened):
     expect(opened.get_by_text("Stored run of the network")).to_be_visible()
 
 
-def test_scrubbing_changes_the_images_and_asks_no_server(opened, sent):
-    before, messages = pixels(opened), len(sent)
+def test_scrubbing_changes_the_images_and_asks_no_server(opened, sent_messages):
+    before, messages = pixels(opened), len(sent_messages)
     assert messages, "the page talks to its server by this socket"
     opened.get_by_test_id("player-scrubber").focus()
     for _ in range(5):
         opened.keyboard.press("ArrowLeft")
     expect(opened.locator("section.player")).to_have_attribute("data-frame", "15")
     assert pixels(opened) != before
-    assert len(sent) == messages
+    assert len(sent_messages) == messages
 
 
 def test_the_panel_about_the_spread_is_drawn_when_it_is_opened(opened):

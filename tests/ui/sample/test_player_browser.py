@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Locator, Page, WebSocket, expect
+from playwright.sync_api import Locator, Page, expect
 
 from dale_demo.drawing.frames import diverging
 from tests.ui.conftest import wait_idle
@@ -25,19 +25,7 @@ def address(streamlit_server) -> str:
 
 
 @pytest.fixture(scope="module")
-def sent(module_page: Page) -> list:
-    """Messages that the page has sent to the server, as they go."""
-    messages: list = []
-
-    def listen(socket: WebSocket) -> None:
-        socket.on("framesent", lambda message: messages.append(message))
-
-    module_page.on("websocket", listen)
-    return messages
-
-
-@pytest.fixture(scope="module")
-def loaded(address: str, module_page: Page, sent: list) -> Locator:
+def loaded(address: str, module_page: Page, sent_messages: list) -> Locator:
     """The player after it has played to its end."""
     module_page.goto(address)
     root = module_page.locator("section.player")
@@ -94,9 +82,9 @@ def test_shows_the_end_at_once_to_those_who_want_no_motion(address, page):
     assert abs(grey(root) - 240) < 4
 
 
-def test_scrubbing_needs_no_server(player, sent):
+def test_scrubbing_needs_no_server(player, sent_messages):
     page, scrubber = player.page, player.page.get_by_test_id("player-scrubber")
-    count = len(sent)
+    count = len(sent_messages)
     shades = []
     scrubber.focus()
     for _ in range(LAST):
@@ -105,11 +93,11 @@ def test_scrubbing_needs_no_server(player, sent):
     assert shades == sorted(shades, reverse=True)
     assert abs(shades[-1] - 10) < 4
     page.wait_for_timeout(500)
-    assert len(sent) == count, "scrubbing sends nothing"
+    assert len(sent_messages) == count, "scrubbing sends nothing"
     page.get_by_role("button", name="Ask the server").click()
     wait_idle(page)
     page.wait_for_timeout(500)
-    assert len(sent) > count, "a click on a Streamlit button does: the count is a real one"
+    assert len(sent_messages) > count, "a click on a Streamlit button does: the count is a real one"
 
 
 def test_a_rerun_leaves_it_where_it_is(player):
