@@ -77,9 +77,10 @@ def tiny_denoiser(tiny_config: UNetConfig, generator: torch.Generator) -> Denois
     return model.requires_grad_(False).eval()
 
 
-@pytest.fixture
-def halves(generator: torch.Generator) -> Dataset:
+@pytest.fixture(scope="session")
+def halves() -> Dataset:
     """96 images of 8×8 in two classes: bright on the left, bright on the right."""
+    generator = torch.Generator().manual_seed(20251002)
     labels = torch.arange(96) % 2
     images = torch.randint(0, 40, (96, 1, 8, 8), generator=generator)
     images[labels == 0, ..., :4] += 180

@@ -36,7 +36,11 @@ def _run(record: Mapping[str, Any]) -> Iterator[str]:
         rows.append(("Images seen", f"{record['images']:,}"))
     if "seconds" in record:
         rows.append(("Time (h:mm)", clock(record["seconds"])))
+    if setting(record, "rule", "adam") == "eg":
+        rows.append(("Learning rule", _EXPONENTIATED))
     yield text_table(("", ""), rows)
+    if record.get("synapses"):
+        yield _synapses(record["synapses"])
     if record.get("loss_curve"):
         yield _curve(record["loss_curve"], _loss(record, guidance))
     if record.get("notes"):
@@ -65,6 +69,38 @@ def _teacher(record: Mapping[str, Any], guidance: float) -> str:
     return text.format(direction=direction, guidance=guidance, levels=levels)
 
 
+def _synapses(found: Mapping[str, Any]) -> str:
+    """What training has done to the synapses, from what `training.synapses` records."""
+    columns = ("log_mean", "log_std", "log_skew", "ks_log_normal", "ks_normal")
+    heads = ("Synapses", "Mean of ln|w|", "S.d.", "Skewness", "KS to log-normal", "KS to normal")
+    rows = (
+        (title, *(f"{found[name][column]:.3f}" for column in columns))
+        for title, name in (("As drawn", "start"), ("Trained", "end"))
+    )
+    return (
+        f"**{found['changed_sign']:,} of {found['signed']:,} synapses changed sign** since they "
+        f"were drawn. The network has {found['count']:,} synapses, the numbers of its convolutions "
+        f"and linear maps, and {found['others']:,} other parameters, biases and norms. "
+        f"{found['layers_log_normal']} of {found['layers']} layers are nearer to a log-normal than "
+        "to a normal distribution (by the Kolmogorov–Smirnov distance, KS).\n\n"
+        + text_table(heads, rows)
+        + _change(found["change"])
+    )
+
+
+def _change(distances: Mapping[str, float]) -> str:
+    """In which variable the change is nearest to normal, after its paragraph."""
+    if not distances:
+        return ""
+    nearest = _SPACES[min(distances, key=lambda name: distances[name])]
+    listed = ", ".join(f"{space} {distances[name]:.3f}" for name, space in _SPACES.items())
+    return (
+        f"\n\nThe change since the start is nearest to a normal distribution in {nearest} (KS: "
+        f"{listed}); where a run is not so long that it forgets its start, that tells [the "
+        f"geometry of its learning rule]({_GEOMETRY})."
+    )
+
+
 def _loss(record: Mapping[str, Any], guidance: float) -> str:
     """What kind of loss a run minimised."""
     if guidance != 1:
@@ -82,6 +118,13 @@ def _curve(curve: Sequence[tuple[int, float]], loss: str) -> str:
     rows = ((f"{seen:,}", f"{value:.4f}") for seen, value in points)
     return f"Loss ({loss}):\n\n" + text_table(("Images seen", "Loss"), rows)
 
+
+_EXPONENTIATED = (
+    "exponentiated gradient along Adam's direction for the synapses, Adam for biases and norms"
+)
+_SPACES = {"2-norm": "w", "3-norm": "w|w|", "entropy": "ln|w|"}
+"""The variable to which a learning rule adds its steps, by the name of its potential."""
+_GEOMETRY = "https://arxiv.org/abs/2305.19394"
 
 _REMOVED = "which had options that later versions lack."
 

@@ -50,7 +50,32 @@ DEFAULT = TrainingConfig()
 )
 @click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
 @click.option("--batch-size", default=DEFAULT.batch_size, help="Global batch size.")
+@click.option(
+    "--rule",
+    type=click.Choice(["adam", "eg"]),
+    default=DEFAULT.rule,
+    help="What moves the synapses: Adam, or exponentiated gradient along Adam's direction, under "
+    "which none changes sign. Biases and norms are Adam's under both.",
+)
 @click.option("--learning-rate", default=DEFAULT.learning_rate, help="Peak learning rate of Adam.")
+@click.option(
+    "--synapse-rate",
+    default=DEFAULT.synapse_rate,
+    help="Peak learning rate of exponentiated gradient.",
+)
+@click.option(
+    "--magnitudes",
+    type=click.Choice(["log-normal", "half-normal"]),
+    help="Distribution of |w| of the first synapses.  [log-normal with --rule eg, PyTorch's own "
+    "start otherwise]",
+)
+@click.option(
+    "--signs",
+    type=click.Choice(["random", "columns"]),
+    default=DEFAULT.signs,
+    help="Signs of the first synapses, where --magnitudes are drawn: one for each synapse, or one "
+    "for each presynaptic channel of a layer.",
+)
 @click.option("--width", default=DEFAULT.width, help="Channels at the first level.")
 @click.option(
     "--multipliers",
@@ -130,6 +155,7 @@ def train(
     from dale_demo.training.state import check_unfinished
 
     _check_recipe(settings)
+    _check_rule(settings, started=bool(initial or continue_to))
     config = TrainingConfig(**settings)
     names = {
         "initial": initial,
@@ -176,6 +202,17 @@ def _check_recipe(settings: dict[str, Any]) -> None:
     unused = _given(settings) & {"log_noise_mean", "log_noise_std"}
     if settings["recipe"] == "paper" and unused:
         raise ValueError("--recipe paper draws t uniformly and takes no --log-noise-mean or -std.")
+
+
+def _check_rule(settings: dict[str, Any], started: bool) -> None:
+    """Refuse what the rule or a trained start would not use."""
+    given = _given(settings)
+    if settings["rule"] == "adam" and "synapse_rate" in given:
+        raise ValueError("--synapse-rate is that of --rule eg.")
+    if started and given & {"magnitudes", "signs"}:
+        raise ValueError("--magnitudes and --signs are of new weights, not of a trained network's.")
+    if "signs" in given and settings["rule"] == "adam" and not settings["magnitudes"]:
+        raise ValueError("--signs needs --magnitudes or --rule eg.")
 
 
 def _check_out(out: str, teachers: list[Path]) -> None:

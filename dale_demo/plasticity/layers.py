@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Signs = Literal["columns", "random"]
+Magnitudes = Literal["log-normal", "half-normal"]
 
 GAIN = math.sqrt(2)
 """Keeps the second moment through a rectifier (He et al., 2015)."""
@@ -47,32 +48,51 @@ def log_normal_(
     signs: Signs = "random",
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Fill `weight` [out, in] in place with log-normal magnitudes and the signs asked for.
+    """Fill `weight` [out, in, …] in place with log-normal magnitudes and the signs asked for.
 
     Args:
-        weight: Its second dimension is the fan-in.
+        weight: Of a linear layer or a convolution; all dimensions but the first are the fan-in.
         gain, ratio: See `log_normal_parameters`.
         signs: "columns": one random sign per input unit, all of whose outgoing weights share it
             (Dale's law for neurons); "random": one per weight.
         generator: Source of the draws, on the CPU.
 
     Raises:
-        ValueError: Not a matrix, unknown signs, or settings outside their domain.
+        ValueError: Fewer than two dimensions, unknown signs, or settings outside their domain.
     """
-    if weight.ndim != 2 or weight.numel() == 0:
-        raise ValueError(f"Expected weights [out, in], none empty, got {tuple(weight.shape)}.")
-    outputs, inputs = weight.shape
-    log_mean, log_std = log_normal_parameters(inputs, gain, ratio)
-    magnitude = torch.exp(log_mean + log_std * torch.randn(outputs, inputs, generator=generator))
-    return weight.copy_(magnitude * _draw_signs(signs, outputs, inputs, generator))
+    log_mean, log_std = log_normal_parameters(_fan_in(weight), gain, ratio)
+    magnitude = torch.exp(log_mean + log_std * torch.randn(weight.shape, generator=generator))
+    return weight.copy_(magnitude * _draw_signs(signs, weight.shape, generator))
 
 
-def _draw_signs(
-    signs: Signs, outputs: int, inputs: int, generator: torch.Generator | None
+@torch.no_grad()
+def half_normal_(
+    weight: Tensor,
+    *,
+    gain: float = GAIN,
+    signs: Signs = "random",
+    generator: torch.Generator | None = None,
 ) -> Tensor:
+    """Fill `weight` as `log_normal_` does, with |w| = gain/√fan_in times |a normal number|.
+
+    With random signs, w is then normal as usual; E w² is that of `log_normal_`.
+    """
+    normal = torch.randn(weight.shape, generator=generator)
+    scale = gain / math.sqrt(_fan_in(weight))
+    return weight.copy_(scale * normal.abs() * _draw_signs(signs, weight.shape, generator))
+
+
+def _fan_in(weight: Tensor) -> int:
+    if weight.ndim < 2 or weight.numel() == 0:
+        raise ValueError(f"Expected weights [out, in, …], none empty, got {tuple(weight.shape)}.")
+    return weight.numel() // len(weight)
+
+
+def _draw_signs(signs: Signs, shape: torch.Size, generator: torch.Generator | None) -> Tensor:
     if signs not in ("columns", "random"):
         raise ValueError(f'signs must be "columns" or "random", got {signs!r}.')
-    shape = (1, inputs) if signs == "columns" else (outputs, inputs)
+    if signs == "columns":
+        shape = torch.Size([1, shape[1], *[1] * len(shape[2:])])
     return 2.0 * torch.randint(0, 2, shape, generator=generator) - 1
 
 

@@ -5,14 +5,18 @@ Imports no torch: the command line shows these defaults as its own in `--help`.
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from dale_demo.checks import check_float, check_int
+
+if TYPE_CHECKING:
+    from dale_demo.plasticity.layers import Magnitudes, Signs
 
 MAX_IMAGES = 10**12
 MAX_SEED = 2**63 - 1
 
 Recipe = Literal["edm", "paper"]
+Rule = Literal["adam", "eg"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,14 @@ class TrainingConfig:
     Args:
         images: Images to see in all, over any number of epochs.
         batch_size: Global batch, shared out evenly over the processes.
+        rule: What moves the synapses: "adam", or "eg", exponentiated gradient along Adam's
+            direction, under which none changes sign; see `synapses`.
         learning_rate: Peak of Adam's rate, reached after `warmup` images, then a half cosine.
+        synapse_rate: The same of exponentiated gradient's rate, under the rule "eg".
+        magnitudes: Distribution of |w| of the first synapses; None for PyTorch's own start under
+            the rule "adam", and for "log-normal" under "eg".
+        signs: Of the first synapses, where `magnitudes` are drawn: "random", one for each, or
+            "columns", one for each presynaptic channel of a layer.
         warmup: Images over which the rate rises linearly.
         ema: Decay per step of the averaged weights, which are what is saved; see `ema_update`.
         label_dropout: Share of labels replaced by the null class.
@@ -44,7 +55,11 @@ class TrainingConfig:
 
     images: int = 1_000_000
     batch_size: int = 128
+    rule: Rule = "adam"
     learning_rate: float = 2e-3
+    synapse_rate: float = 0.03
+    magnitudes: "Magnitudes | None" = None
+    signs: "Signs" = "random"
     warmup: int = 20_000
     ema: float = 0.999
     label_dropout: float = 0.1
@@ -68,10 +83,15 @@ class TrainingConfig:
         check_float("ema", self.ema, 0, 1)
         check_float("label_dropout", self.label_dropout, 0, 1)
         check_float("augment", self.augment, 0, 1)
-        if self.recipe not in get_args(Recipe):
-            raise ValueError(f"recipe must be edm or paper, got {self.recipe!r}.")
+        for name, kind in (("recipe", Recipe), ("rule", Rule)):
+            if (value := getattr(self, name)) not in get_args(kind):
+                raise ValueError(f"{name} must be {' or '.join(get_args(kind))}, got {value!r}.")
+        if self.rule == "eg" and self.magnitudes is None:
+            # PyTorch's own start has synapses of zero, which only an additive rule can move.
+            object.__setattr__(self, "magnitudes", "log-normal")
         check_float("log_noise_mean", self.log_noise_mean, -100, 100)
-        for name, most in (("learning_rate", 100), ("log_noise_std", 100), ("guidance_below", 1e6)):
+        positive = dict.fromkeys(("learning_rate", "synapse_rate", "log_noise_std"), 100.0)
+        for name, most in (positive | {"guidance_below": 1e6}).items():
             check_float(name, getattr(self, name), 0, most)
             if not getattr(self, name):
                 raise ValueError(f"{name} must be positive, got 0.")
@@ -79,10 +99,8 @@ class TrainingConfig:
         if self.ema == 1:
             raise ValueError("ema must be below 1, or the average would never move.")
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then a half cosine to 0."""
+    def schedule(self, step: int) -> float:
+        """Share of the peak rate at a step, in [0, 1]: linear warm-up, then a half cosine to 0."""
         seen = step * self.batch_size
         rise = min(1.0, (seen + self.batch_size) / max(self.warmup, self.batch_size))
-        return (
-            self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))
-        )
+        return rise * 0.5 * (1 + math.cos(math.pi * min(1, seen / self.images)))

@@ -18,7 +18,7 @@ from dale_demo.training.config import TrainingConfig
 from dale_demo.training.state import STATE_FILE
 
 INHERITED = (
-    *("batch_size", "learning_rate", "warmup", "ema", "label_dropout"),
+    *("batch_size", "rule", "learning_rate", "synapse_rate", "warmup", "ema", "label_dropout"),
     *("recipe", "log_noise_mean", "log_noise_std", "augment", "guidance", "guidance_below"),
 )
 """Settings that a further run takes from the record of the last, where they are not given."""

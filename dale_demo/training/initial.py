@@ -1,14 +1,17 @@
 """The network that a training run starts from: new, or with the weights of a trained one."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import torch
 
+from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.checkpoint.files import MAX_WEIGHT_BYTES, CheckpointError
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser, UNetConfig, outline
 from dale_demo.training.config import TrainingConfig
+from dale_demo.training.synapses import draw_synapses, synapses
 
 
 def network_config(config: TrainingConfig, data: Dataset) -> UNetConfig:
@@ -59,17 +62,56 @@ def initial_model(
     and log moments in its buffers are those of `data` in either case.
 
     Raises:
-        ValueError: `initial` has another shape; or as for `network_config`.
+        ValueError: `initial` has another shape, or synapses of zero, which exponentiated gradient
+            cannot move; or as for `network_config`.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        model = Denoiser(network_config(config, data))
+    model = _drawn(config, network_config(config, data))
     model.class_averages.copy_(data.class_averages())
     for buffer, moment in zip((model.log_means, model.log_stds), data.log_moments(), strict=True):
         buffer.copy_(moment)
     if initial:
         _copy_weights(initial, model)
+        if config.rule == "eg":
+            _check_no_zeros(model)
     return model.to(memory_format=torch.channels_last)
+
+
+def drawn_network(config: CheckpointConfig) -> Denoiser | None:
+    """The network before the first step of its first run, as far as it can be drawn again.
+
+    Its parameters are those of the start, on the CPU; its buffers are zero.
+
+    Returns:
+        None where the record in `config` does not tell how it was drawn.
+    """
+    settings = config.runs[0].get("settings")
+    if not isinstance(settings, Mapping) or "seed" not in settings:
+        return None
+    names = ("seed", "rule", "magnitudes", "signs")
+    try:
+        drawn = TrainingConfig(**{name: settings[name] for name in names if name in settings})
+        return _drawn(drawn, config.network)
+    except (TypeError, ValueError, KeyError):
+        return None
+
+
+def _drawn(config: TrainingConfig, network: UNetConfig) -> Denoiser:
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = Denoiser(network)
+    if config.magnitudes:
+        generator = torch.Generator().manual_seed(config.seed)
+        draw_synapses(model, config.magnitudes, config.signs, generator)
+    return model
+
+
+def _check_no_zeros(model: Denoiser) -> None:
+    zeros = sum(int((w == 0).sum()) for w in synapses(model).values())
+    if zeros:
+        raise ValueError(
+            f"{zeros:,} synapses of the network to start from are zero, and exponentiated gradient "
+            "cannot move them; start from another, or leave out --from."
+        )
 
 
 @torch.no_grad()

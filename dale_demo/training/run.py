@@ -36,7 +36,7 @@ from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
 from dale_demo.score import from_denoiser
 from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
-from dale_demo.training.initial import check_weights, initial_model
+from dale_demo.training.initial import check_weights, drawn_network, initial_model
 from dale_demo.training.state import (
     STATE_FILE,
     State,
@@ -45,6 +45,13 @@ from dale_demo.training.state import (
     check_unfinished,
     read_state,
     write_state,
+)
+from dale_demo.training.synapses import (
+    copied,
+    optimizers,
+    sign_changes,
+    synapse_record,
+    synapses,
 )
 from dale_demo.training.teacher import Teacher
 
@@ -210,9 +217,10 @@ class _Run:
             teacher.prepare(self.accelerator.device, compiled, bf16)
         self.model = initial_model(config, data, initial).to(self.accelerator.device)
         ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
-        optimizer = torch.optim.Adam(self.model.parameters(), fused=True)
-        self.trained = Trained(self.model, ema, optimizer)
-        prepared, self.optimizer = self.accelerator.prepare(self.model, optimizer)
+        rule = optimizers(self.model, config)
+        self.trained = Trained(self.model, ema, rule)
+        self.start = copied(synapses(self.model))
+        prepared, *self.optimizers = self.accelerator.prepare(self.model, *rule)
         self.network = torch.compile(prepared) if compiled else prepared
         self.model.bf16 = bf16
         self.total_steps = math.ceil(config.images / config.batch_size)
@@ -270,8 +278,6 @@ class _Run:
 
     def _step(self, step: int) -> Tensor:
         x0, labels, t, z = self._batch(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.rate(step)
         # Any process would do, whichever the network is sampled with later: the network sees only
         # u = ln x − m(t) = ln x₀ + s z and s, in which no process is left. One is needed to turn s
         # into t and back.
@@ -290,8 +296,12 @@ class _Run:
             data_log_std=self.model.config.log_std,
         ).mean()
         self.accelerator.backward(loss)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        share = self.config.schedule(step)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = share * group["initial_lr"]
+            optimizer.step()
+            optimizer.zero_grad()
         self.trained.ema.update_parameters(self.model)
         return loss.detach()
 
@@ -312,12 +322,23 @@ class _Run:
             raise ValueError(
                 f"The weights are not finite after {self.state.step} steps; lower learning_rate."
             )
+        if self.config.rule == "eg":
+            for network in (self.model, averaged):
+                self._check_signs(network)
         config = self._checkpoint_config()
+        if self.finished and (drawn := drawn_network(config)):
+            record = {"synapses": synapse_record(drawn, averaged)}
+            config = dataclasses.replace(config, training={**config.training, **record})
         save_checkpoint(self.out, averaged, config, model_card(config))
         if self.finished:
             (self.out / STATE_FILE).unlink(missing_ok=True)
         else:
             write_state(self.out, self.state, self.trained, self.agreement)
+
+    def _check_signs(self, network: Denoiser) -> None:
+        """Check, in the weights themselves, what exponentiated gradient promises of them."""
+        if changed := sign_changes(self.start, synapses(network)):
+            raise RuntimeError(f"{changed:,} synapses have changed sign under the rule eg.")
 
     def _checkpoint_config(self) -> CheckpointConfig:
         facts = {

@@ -1,6 +1,7 @@
 """The state of an unfinished training run, in one safetensors file beside its checkpoint.
 
-It holds the raw weights, their average, Adam's two moments, and as JSON in the header the progress
+It holds the raw weights, their average, the two moments of Adam or of exponentiated gradient
+along its direction, and as JSON in the header the progress
 of the run and what a process that continues it must agree on. There is no random state: all draws
 come from (seed, step).
 """
@@ -8,7 +9,7 @@ come from (seed, step).
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from dale_demo.checkpoint.files import (
@@ -60,18 +62,32 @@ class State:
 
 @dataclass(frozen=True)
 class Trained:
-    """What an optimiser step changes: the network, its average, and the moments of Adam."""
+    """What an optimiser step changes: the network, its average, and the moments of its weights.
+
+    Args:
+        optimizers: Each with parameters of its own, all of the model's between them.
+    """
 
     model: Denoiser
     ema: AveragedModel
-    optimizer: torch.optim.Optimizer
+    optimizers: Sequence[Optimizer]
+
+    def moments(self) -> list[dict[str, Tensor]]:
+        """The state that the optimisers keep of each parameter, to read and to change."""
+        owners = {
+            parameter: optimizer
+            for optimizer in self.optimizers
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        return [owners[p].state[p] for p in self.model.parameters()]
 
 
 def write_state(folder: Path, state: State, trained: Trained, agreement: Mapping[str, Any]) -> None:
     """Write the file of a run in `folder`; `agreement` is what `read_state` will insist on."""
     tensors = {f"model.{key}": value for key, value in trained.model.state_dict().items()}
     tensors |= {f"ema.{key}": value for key, value in trained.ema.module.state_dict().items()}
-    for i, moments in trained.optimizer.state_dict()["state"].items():
+    for i, moments in enumerate(trained.moments()):
         tensors |= {f"{name}.{i}": moments[name] for name in MOMENTS}
     plain = {key: value.detach().contiguous().cpu().clone() for key, value in tensors.items()}
     header = json.dumps(dataclasses.asdict(state) | dict(agreement))
@@ -173,14 +189,11 @@ def _fill(trained: Trained, tensors: dict[str, Tensor], step: int) -> None:
     trained.model.load_state_dict(_group(tensors, "model"))
     trained.ema.module.load_state_dict(_group(tensors, "ema"))
     trained.ema.n_averaged.fill_(step)
-    moments = {
+    pairs = zip(trained.model.parameters(), trained.moments(), strict=True)
+    for i, (p, moments) in enumerate(pairs):
         # In the parameter's own memory format: fused Adam pairs numbers by their place in memory.
-        i: {name: _like(p, tensors[f"{name}.{i}"]) for name in MOMENTS}
-        | {"step": torch.tensor(float(step))}
-        for i, p in enumerate(trained.model.parameters())
-    }
-    settings = trained.optimizer.state_dict()
-    trained.optimizer.load_state_dict(settings | {"state": moments})
+        moments |= {name: _like(p, tensors[f"{name}.{i}"]) for name in MOMENTS}
+        moments["step"] = torch.tensor(float(step), device=p.device)
 
 
 def _like(parameter: Tensor, moment: Tensor) -> Tensor:

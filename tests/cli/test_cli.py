@@ -188,6 +188,12 @@ def test_mistakes_before_any_command(refused):
     assert "Unknown data set" in refused("train", "--dataset", "letters", "--out", "x")
     recipe = ("train", "--dataset", "mnist", "--out", "x", "--recipe", "paper")
     assert "takes no --log-noise-mean" in refused(*recipe, "--log-noise-std", "1")
+    adam = ("train", "--dataset", "mnist", "--out", "x")
+    assert "is that of --rule eg" in refused(*adam, "--synapse-rate", "0.1")
+    assert "needs --magnitudes or --rule eg" in refused(*adam, "--signs", "columns")
+    assert "not of a trained network's" in refused(
+        *adam, "--from", "mnist", "--magnitudes", "log-normal"
+    )
 
 
 def write_folder_set(root: Path) -> str:

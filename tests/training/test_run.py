@@ -106,11 +106,13 @@ def test_the_papers_recipe_minimises_the_error_of_the_estimate(halves, tmp_path)
     assert load_checkpoint(tmp_path / "edm").config.max_noise_level == MAX_NOISE_LEVEL
 
 
-def test_resumed_equals_uninterrupted_bit_for_bit(halves, tmp_path):
-    """Raw weights, average and Adam's moments after 6 steps; then the checkpoint at the end."""
-    run(halves, tmp_path / "one", reports=6)
-    run(halves, tmp_path / "two", reports=2)
-    run(halves, tmp_path / "two", reports=2, report_every=2)
+@pytest.mark.parametrize("rule", ["adam", "eg"])
+def test_resumed_equals_uninterrupted_bit_for_bit(rule, halves, tmp_path):
+    """Raw weights, average and the moments after 6 steps; then the checkpoint at the end."""
+    config = dataclasses.replace(CONFIG, rule=rule)
+    run(halves, tmp_path / "one", config, reports=6)
+    run(halves, tmp_path / "two", config, reports=2)
+    run(halves, tmp_path / "two", config, reports=2, report_every=2)
     one, two = (read_tensors(tmp_path / name / STATE_FILE) for name in ("one", "two"))
     assert one.keys() == two.keys()
     assert any(
@@ -119,9 +121,9 @@ def test_resumed_equals_uninterrupted_bit_for_bit(halves, tmp_path):
     for key in one:
         assert torch.equal(one[key], two[key]), key
 
-    run(halves, tmp_path / "whole")
-    run(halves, tmp_path / "two")
-    run(halves, tmp_path / "other", dataclasses.replace(CONFIG, seed=5))
+    run(halves, tmp_path / "whole", config)
+    run(halves, tmp_path / "two", config)
+    run(halves, tmp_path / "other", dataclasses.replace(config, seed=5))
     paths = [tmp_path / name / "model.safetensors" for name in ("whole", "two", "other")]
     whole, resumed, other = (path.read_bytes() for path in paths)
     assert resumed == whole
@@ -352,7 +354,7 @@ def test_a_finished_network_is_gone_on_with(halves, tmp_path):
             network, config = continued(folder, 16 * 16, {"learning_rate": 1e-3})
             run(halves, folder, config, reports=reports, initial=network, further=True)
     assert config == dataclasses.replace(CONFIG, images=16 * 6, learning_rate=1e-3, seed=5)
-    assert config.rate(0) == 0.5e-3, "half of the peak, after one of two batches of warm-up"
+    assert config.schedule(0) == 0.5, "half of the peak, after one of two batches of warm-up"
     assert_close(weights(whole), weights(broken), rtol=0, atol=0)
     config = load_checkpoint(broken).config
     assert config.training["before"] == first
@@ -493,8 +495,8 @@ def test_images_that_are_not_square_are_refused(halves, tmp_path):
 
 
 def test_the_rate_rises_and_falls_on_a_half_cosine():
-    config = TrainingConfig(images=100_000, batch_size=100, warmup=10_000, learning_rate=1.0)
-    rates = [config.rate(step) for step in range(1001)]
+    config = TrainingConfig(images=100_000, batch_size=100, warmup=10_000)
+    rates = [config.schedule(step) for step in range(1001)]
     assert rates[0] == pytest.approx(0.01)
     assert rates[100] == pytest.approx(0.5 * (1 + math.cos(math.pi * 0.1)))
     assert rates[500] == pytest.approx(0.5)
@@ -534,11 +536,11 @@ from dale_demo.training.config import TrainingConfig
 from dale_demo.training.continuation import check_data, continued
 from dale_demo.training.run import train
 
-stored, out, settings = torch.load(sys.argv[1]), *sys.argv[2:]
+stored, out, runs = torch.load(sys.argv[1]), *sys.argv[2:]
 data = Dataset("halves", stored["images"], stored["labels"], ("left", "right"))
-for last in (2, 4):
-    config = TrainingConfig(**json.loads(settings))
-    run = train(data, f"{out}/{last}", config, report_every=1, cpu=True)
+for name, settings, last in json.loads(runs):
+    config = TrainingConfig(**settings)
+    run = train(data, f"{out}/{name}", config, report_every=1, cpu=True)
     for progress in run:
         if progress.step == last:
             break
@@ -548,21 +550,24 @@ leave()
 
 
 def test_two_processes_train_as_one(halves: Dataset, tmp_path, two_processes):
-    """To the end; and where they stop before it, one goes on."""
+    """To the end, by either rule; and where they stop before it, one goes on."""
     # Short steps: Adam divides rounding by rounding where a gradient is nearly 0.
     config = dataclasses.replace(CONFIG, images=16 * 4, learning_rate=1e-3)
+    eg = dataclasses.replace(config, rule="eg", learning_rate=3e-4, synapse_rate=3e-3)
+    runs = (("2", config, 2), ("4", config, 4), ("eg", eg, 4))
     torch.save({"images": halves.images, "labels": halves.labels}, tmp_path / "data.pt")
-    settings = json.dumps(dataclasses.asdict(config))
-    two_processes(WORKER, tmp_path / "data.pt", tmp_path, settings)
-    for last in (2, 4):
-        assert load_checkpoint(tmp_path / f"{last}").config.training["images"] == 16 * last
-        assert (tmp_path / f"{last}" / STATE_FILE).exists() == (last < 4)
+    listed = [(name, dataclasses.asdict(settings), last) for name, settings, last in runs]
+    two_processes(WORKER, tmp_path / "data.pt", tmp_path, json.dumps(listed))
+    for name, _, last in runs:
+        assert load_checkpoint(tmp_path / name).config.training["images"] == 16 * last
+        assert (tmp_path / name / STATE_FILE).exists() == (last < 4)
     assert len(run(halves, tmp_path / "2", config)) == 2
 
-    one = run(halves, tmp_path / "one", config)
-    for last in (2, 4):
-        two = load_checkpoint(tmp_path / f"{last}").config.training["loss_curve"]
-        assert [loss for _, loss in two] == pytest.approx(one, abs=1e-4)
-        assert_close(weights(tmp_path / f"{last}"), weights(tmp_path / "one"), rtol=0, atol=1e-4)
+    one = {rule: run(halves, tmp_path / f"one-{rule.rule}", rule) for rule in (config, eg)}
+    for name, settings, _ in runs:
+        two = load_checkpoint(tmp_path / name).config.training["loss_curve"]
+        assert [loss for _, loss in two] == pytest.approx(one[settings], abs=1e-4)
+        whole = weights(tmp_path / f"one-{settings.rule}")
+        assert_close(weights(tmp_path / name), whole, rtol=0, atol=1e-4)
     other = run(halves, tmp_path / "other", dataclasses.replace(config, seed=5))
-    assert other != pytest.approx(one, abs=1e-2)
+    assert other != pytest.approx(one[config], abs=1e-2)

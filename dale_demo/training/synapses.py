@@ -1,0 +1,157 @@
+"""The synapses of a network: how they start, what moves them, and what a run has done to them.
+
+A synapse is a number of any tensor of two or more dimensions: of the convolutions, the linear maps
+and the embedding of the labels. The rest are biases and the gains of norms, which have to cross
+zero; under exponentiated gradient Adam moves them. `plasticity.Split` would let EG do so too, at
+the price of two numbers for each and of a network of another shape than its additive twin's.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam, Optimizer
+
+from dale_demo.network import Denoiser
+from dale_demo.plasticity.layers import half_normal_, log_normal_
+from dale_demo.plasticity.rules import ExponentiatedAdam
+from dale_demo.training.config import TrainingConfig
+
+if TYPE_CHECKING:
+    from dale_demo.plasticity.layers import Magnitudes, Signs
+
+Weights = Mapping[str, Tensor]
+
+ZERO_GAIN = 0.1
+"""Gain of a layer that PyTorch's own start leaves at zero, where no multiplication could move it.
+
+Small, so that a residual block still begins close to the identity.
+"""
+
+
+def synapses(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of two or more dimensions, by name."""
+    return {name: p for name, p in model.named_parameters() if p.ndim >= 2}
+
+
+def copied(weights: Weights) -> dict[str, Tensor]:
+    """Copies of weights on the CPU, which training does not move."""
+    return {name: w.detach().cpu().clone() for name, w in weights.items()}
+
+
+@torch.no_grad()
+def draw_synapses(
+    model: Denoiser, magnitudes: "Magnitudes", signs: "Signs", generator: torch.Generator
+) -> None:
+    """Draw the synapses of a new network anew, in place.
+
+    Each tensor keeps the mean square of PyTorch's own start, or gets `ZERO_GAIN`²/fan_in where
+    that is zero. A label is a presynaptic unit, its embedding the weights that go out from it.
+
+    Args:
+        magnitudes: Distribution of |w|.
+        signs: See `log_normal_`.
+        generator: Source of the draws, on the CPU.
+    """
+    fill = {"log-normal": log_normal_, "half-normal": half_normal_}[magnitudes]
+    for weight in synapses(model).values():
+        outgoing = weight.T if weight is model.unet.embed.label.weight else weight
+        fan_in = outgoing.numel() // len(outgoing)
+        gain = math.sqrt(fan_in * weight.square().mean().item()) or ZERO_GAIN
+        fill(outgoing, gain=gain, signs=signs, generator=generator)
+
+
+def optimizers(model: nn.Module, config: TrainingConfig) -> list[Optimizer]:
+    """The optimisers of the rule in `config`; each group's peak rate is its "initial_lr"."""
+    if config.rule == "adam":
+        return [_with_peak(Adam(model.parameters(), lr=config.learning_rate, fused=True))]
+    moved = synapses(model)
+    rest = [p for name, p in model.named_parameters() if name not in moved]
+    return [
+        _with_peak(ExponentiatedAdam(moved.values(), lr=config.synapse_rate)),
+        _with_peak(Adam(rest, lr=config.learning_rate, fused=True)),
+    ]
+
+
+def _with_peak(optimizer: Optimizer) -> Optimizer:
+    for group in optimizer.param_groups:
+        group["initial_lr"] = group["lr"]
+    return optimizer
+
+
+def sign_changes(start: Weights, end: Weights) -> int:
+    """How many weights have another sign than at the start; one that started at zero has none."""
+    pairs = ((w, end[name].detach().cpu()) for name, w in start.items())
+    return sum(int(((w != 0) & (w.sign() != now.sign())).sum()) for w, now in pairs)
+
+
+def synapse_record(drawn: nn.Module, trained: nn.Module) -> dict[str, Any]:
+    """What training has done to the synapses, for config.json and the card.
+
+    Args:
+        drawn, trained: The network before the first step of its first run, and after the last.
+
+    Returns:
+        "count" of the synapses, and "others", the other parameters; "signed", how many synapses had
+        a sign at the start, and "changed_sign", how many of these have another; "start" and
+        "end", each with what `_distribution` measures; "layers", and
+        "layers_log_normal", how many of them are nearer to log-normal than to normal at the end;
+        "change", the Kolmogorov–Smirnov distance from normal of the change of ∇φ(w), by φ; empty
+        where there is none.
+    """
+    start, end = synapses(drawn), synapses(trained)
+    count = sum(w.numel() for w in end.values())
+    return {
+        "count": count,
+        "others": sum(p.numel() for p in trained.parameters()) - count,
+        "signed": sum(int((w != 0).sum()) for w in start.values()),
+        "changed_sign": sign_changes(start, end),
+        "start": _distribution(start),
+        "end": _distribution(end),
+        "layers": len(end),
+        "layers_log_normal": sum(_is_nearer_log_normal(w) for w in end.values()),
+        "change": _change(start, end),
+    }
+
+
+def _distribution(weights: Weights) -> dict[str, float]:
+    """Mean, standard deviation and skewness of ln|w|, and the distances to both distributions."""
+    from dale_demo.plasticity import statistics  # it needs scipy, at the end of a run alone
+
+    w = _flat(weights)
+    w = w[w != 0]
+    log_normal, normal = statistics.fit(w, "log-normal"), statistics.fit(w, "normal")
+    return {
+        "log_mean": log_normal.mean,
+        "log_std": log_normal.std,
+        "log_skew": statistics.log_skew(w),
+        "ks_log_normal": log_normal.ks,
+        "ks_normal": normal.ks,
+    }
+
+
+def _is_nearer_log_normal(weight: Tensor) -> bool:
+    try:
+        record = _distribution({"": weight})
+    except ValueError:  # a layer that still is as it was drawn, at zero
+        return False
+    return record["ks_log_normal"] < record["ks_normal"]
+
+
+def _change(start: Weights, end: Weights) -> dict[str, float]:
+    """Distance from normal of the change, in the space in which each potential's rule adds."""
+    from dale_demo.plasticity import statistics
+
+    before, after = _flat(start), _flat(end)
+    moved = (before != 0) & (after != 0)
+    try:
+        fits = statistics.dual_gaussianity(before[moved], after[moved])
+    except ValueError:  # nothing has changed
+        return {}
+    return {name: fit.ks for name, fit in fits.items()}
+
+
+def _flat(weights: Weights) -> Tensor:
+    return torch.cat([w.detach().cpu().flatten() for w in weights.values()])
