@@ -98,6 +98,17 @@ class CheckpointConfig:
         return setting(self.training, "guidance", 1) != 1
 
     @property
+    def sign_changes(self) -> tuple[int, int] | None:
+        """How many synapses changed sign in training, and of how many; None if not recorded."""
+        record = self.training.get("synapses")
+        if not isinstance(record, Mapping):
+            return None
+        changed, signed = record.get("changed_sign"), record.get("signed")
+        if type(changed) is not int or type(signed) is not int or not 0 <= changed <= signed:
+            return None
+        return changed, signed
+
+    @property
     def max_noise_level(self) -> float:
         """The highest noise level that the last run learned at: in the paper's recipe, s(T)."""
         learned_all = setting(self.training, "recipe", "edm") != "paper"

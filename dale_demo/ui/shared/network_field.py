@@ -33,7 +33,7 @@ def network_field(*, key: str, help: str) -> Resolved:
     )
     try:
         network = find(name)
-        network_config(network.folder)  # of a folder that the owner offers, nothing was read yet
+        config = network_config(network.folder)  # of an offered folder, nothing was read yet
     except CheckpointError as error:
         if not bundled_checkpoints():
             raise
@@ -43,4 +43,19 @@ def network_field(*, key: str, help: str) -> Resolved:
         return network
     if network.url:
         st.caption(f"{plain(network.account)} [View on the Hub]({network.url}).")
+    if signs := config.sign_changes:
+        st.caption(_about_signs(*signs))
     return network
+
+
+def _about_signs(changed: int, signed: int) -> str:
+    """What learning did to the signs of a network's synapses, beside what sampling does."""
+    if changed:
+        return (
+            f"{changed / signed:.0%} of its {signed:,} synapses changed sign in learning; "
+            "no pixel does in sampling by multiplication."
+        )
+    return (
+        f"**Dale’s law twice**: none of its {signed:,} synapses changed sign in learning, and no "
+        "pixel does in sampling by multiplication."
+    )

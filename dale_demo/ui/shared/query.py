@@ -17,10 +17,11 @@ NUMBERS = frozenset(
         # Noise and restore
         *("answers", "draws", "level", "noise", "walk"),
         # Dale's law
-        *("draw", "eta-eg", "eta-gd", "eta-sign-constrained"),
+        *("draw", "eta-adam", "eta-eg", "eta-eg-adam", "eta-gd", "eta-sign-constrained"),
         *("correlated-epochs", "correlated-examples", "correlated-inputs"),
         *("dense-inputs", "dense-trials", "digits-epochs", "digits-hidden"),
         *("r-of-k-epochs", "r-of-k-inputs", "r-of-k-relevant"),
+        *("score-epochs", "score-hidden", "synaptic-noise"),
         *("sparse-inputs", "sparse-relevant", "sparse-trials"),
         # Playground
         *("play-delta", "play-noise", "play-seed", "play-steps"),

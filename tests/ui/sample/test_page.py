@@ -66,6 +66,25 @@ def test_opens_with_the_stored_run_and_samples_nothing(app, monkeypatch):
     ]
 
 
+@pytest.mark.parametrize(
+    ("synapses", "told"),
+    [
+        ({"changed_sign": 0, "signed": 4_000}, "none of its 4,000 synapses changed sign"),
+        ({"changed_sign": 1_000, "signed": 4_000}, "25% of its 4,000 synapses changed sign"),
+        ({"changed_sign": -1, "signed": 4_000}, None),
+        ({"changed_sign": "0", "signed": 4_000}, None),
+        (["x"], None),
+    ],
+)
+def test_it_says_what_learning_did_to_a_networks_signs(synapses, told, app, networks):
+    save_tiny(networks / "tiny", training={"synapses": synapses})
+    app.run()
+    assert not app.exception
+    said = [caption.value for caption in app.caption if "changed sign" in caption.value]
+    assert len(said) == (told is not None)
+    assert told is None or told in said[0]
+
+
 def test_a_link_to_a_network_opens_with_its_stored_run(monkeypatch):
     monkeypatch.setattr(sample, "HEAD_START", 0)
     app = AppTest.from_file(str(APP), default_timeout=60)
