@@ -167,9 +167,11 @@ def restore(
         watch: Called with every step of both sampling runs.
 
     Raises:
-        ValueError: The network is not for images 1 + pixel, or not for this noise level.
+        ValueError: The network is not for images 1 + pixel, not for this noise level, or a few-step
+            network.
     """
     check_map(checkpoint.config)
+    checkpoint.config.check_posterior_mean("restoration")
     checkpoint.config.check_noise_level(settings.noise_level)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, settings.noise_level)
@@ -292,9 +294,10 @@ def fill(
 
     Raises:
         ValueError: There is no hole, a number is outside its range, or the network is not for
-            images 1 + pixel or not for `START_LEVEL`.
+            images 1 + pixel, not for `START_LEVEL`, or a few-step network.
     """
     check_map(checkpoint.config)
+    checkpoint.config.check_posterior_mean("restoration")
     checkpoint.config.check_noise_level(START_LEVEL)
     device = checkpoint.model.class_averages.device
     process = until(checkpoint.config.process, START_LEVEL)

@@ -1,4 +1,4 @@
-"""Six reverse-time samplers with one signature, as generators of `Step`.
+"""Seven reverse-time samplers with one signature, as generators of `Step`.
 
 Every sampler follows a falling time grid T = t₀ > t₁ > … > t_N = 0 and keeps the state as sign(x)
 and ln|x|, so that nothing overflows at any noise level. The samplers differ only in the update over
@@ -19,7 +19,13 @@ from dale_demo.process import GeometricBrownianMotion
 from dale_demo.score import Score
 
 SamplerName = Literal[
-    "dale-langevin", "unconstrained", "probability-flow", "bridge", "multistep", "multistep-bridge"
+    "dale-langevin",
+    "unconstrained",
+    "probability-flow",
+    "bridge",
+    "multistep",
+    "multistep-bridge",
+    "leap",
 ]
 NoiseSource = Callable[[], Tensor]
 """Returns the next standard normals z [B, …]."""
@@ -267,6 +273,31 @@ def multistep_bridge(
     yield state.final_step()
 
 
+@torch.inference_mode()
+def leap(
+    score: Score,
+    x: Tensor,
+    process: GeometricBrownianMotion,
+    grid: Tensor,
+    *,
+    noise: NoiseSource,
+) -> Iterator[Step]:
+    """u' = D + s' z: to the estimate, x ∘ exp(D − u), and by the forward process to the next level.
+
+    The multistep sampling of consistency models (Song et al. 2023): for a network whose D is not
+    the posterior mean but a sample. With a posterior mean, images lose variance at every step.
+    """
+    state = _SamplingState(score, x, process, grid)
+    while not state.finished:
+        yield (step := state.current_step())
+        _, s_next = state.noise_levels
+        u = step.estimate
+        if s_next > 0:
+            u = u + s_next * noise()
+        state.advance(u)
+    yield state.final_step()
+
+
 SAMPLERS: dict[SamplerName, Sampler] = {
     "dale-langevin": dale_langevin,
     "unconstrained": unconstrained,
@@ -274,6 +305,7 @@ SAMPLERS: dict[SamplerName, Sampler] = {
     "bridge": bridge,
     "multistep": multistep,
     "multistep-bridge": multistep_bridge,
+    "leap": leap,
 }
 SAMPLER_LABELS: dict[SamplerName, str] = {
     "dale-langevin": "dale-langevin: Euler–Maruyama in ln x",
@@ -282,6 +314,7 @@ SAMPLER_LABELS: dict[SamplerName, str] = {
     "bridge": "bridge: ancestral step",
     "multistep": "multistep: DPM-Solver++(2M)",
     "multistep-bridge": "multistep-bridge: SDE-DPM-Solver++(2M)",
+    "leap": "leap: multistep consistency sampling",
 }
 """Each sampler's name with the name under which the method is known elsewhere."""
 LANGEVIN: tuple[SamplerName, ...] = ("dale-langevin", "unconstrained")

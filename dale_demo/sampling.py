@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.checkpoint.config import CheckpointConfig, check_levels
 from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.checks import check_float, check_int, shown
 from dale_demo.datasets import DATASETS
@@ -31,7 +32,7 @@ from dale_demo.samplers import (
 )
 
 StartName = Literal["exact", "fitted", "class-averaged"]
-PresetName = Literal["wide", "paper"]
+PresetName = Literal["wide", "live", "paper"]
 
 UNCONDITIONAL = -1
 """The label of an image without a class."""
@@ -69,6 +70,9 @@ class SamplingSettings:
         guidance: Weight w, from 0 to 1000, of classifier-free guidance; 1 is the conditional score
             itself.
         seed: Seed of every random draw, not negative.
+        levels: For the sampler "leap" only: noise levels [N] at which it evaluates the score, in
+            place of the grid; `steps` and `noise_level` become N and the first of them. None for
+            the grid's, or those of a few-step network; see `resolved`.
         annealing, repeats, step_size, tweedie, tweedie_steps: For the two Langevin samplers only;
             see `samplers.LangevinOptions`.
 
@@ -90,9 +94,12 @@ class SamplingSettings:
     step_size: float | None = None
     tweedie: bool = True
     tweedie_steps: int = 0
+    levels: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        if self.levels is not None:
+            self._take_levels(tuple(self.levels))
         _check_choice("sampler", self.sampler, tuple(SAMPLERS))
         _check_choice("grid", self.grid, get_args(GridName))
         _check_choice("start", self.start, get_args(StartName))
@@ -117,6 +124,14 @@ class SamplingSettings:
         check_int("seed", self.seed, 0, MAX_SEED)
         _ = self.process, self.langevin  # building them checks mu and the Langevin options
         check_int("The number of score evaluations", self.score_evaluations, 1, MAX_EVALUATIONS)
+
+    def _take_levels(self, levels: tuple[float, ...]) -> None:
+        if self.sampler != "leap":
+            raise ValueError(f"levels belong to the sampler leap, not to {self.sampler}.")
+        check_levels(levels)
+        taken = {"levels": levels, "noise_level": levels[0], "steps": len(levels)}
+        for name, value in taken.items():
+            object.__setattr__(self, name, value)
 
     @property
     def process(self) -> GeometricBrownianMotion:
@@ -151,6 +166,7 @@ class SamplingSettings:
 
 PRESETS: dict[PresetName, SamplingSettings] = {
     "wide": SamplingSettings(),
+    "live": SamplingSettings(sampler="leap", steps=4),
     "paper": SamplingSettings(
         sampler="dale-langevin",
         noise_level=PROCESS.max_noise_level,
@@ -162,7 +178,8 @@ PRESETS: dict[PresetName, SamplingSettings] = {
 }
 """Settings by purpose; set labels and seed with `dataclasses.replace`.
 
-"wide" gives the best images in few network evaluations; "paper" reproduces arXiv 2510.02730.
+"wide" gives the best images in few network evaluations; "live" is for few-step networks, which need
+one to four; "paper" reproduces arXiv 2510.02730.
 """
 
 
@@ -195,6 +212,21 @@ def cycle_labels(classes: Sequence[int], count: int) -> tuple[int, ...]:
     return tuple((classes or (UNCONDITIONAL,))[i % max(1, len(classes))] for i in range(count))
 
 
+def resolved(config: CheckpointConfig, settings: SamplingSettings) -> SamplingSettings:
+    """`settings` with the noise levels of a few-step network, where they leave them open.
+
+    Raises:
+        ValueError: The network was not distilled for so many steps, or for another sampler.
+    """
+    if not config.levels:
+        return settings
+    if settings.sampler != "leap":
+        config.check_posterior_mean(settings.sampler)
+    if settings.levels is not None:
+        return settings
+    return replace(settings, levels=config.levels_for(settings.steps, settings.noise_level))
+
+
 def run(
     checkpoint: Checkpoint, settings: SamplingSettings, *, indices: Sequence[int] | None = None
 ) -> Iterator[Step]:
@@ -202,7 +234,7 @@ def run(
 
     Args:
         checkpoint: The network with its configuration.
-        settings: Settings of the run, checked against the network here.
+        settings: Settings of the run, resolved and checked against the network here.
         indices: Images of the run in this batch, as positions in `settings.labels`; all of them
             if None. Image i is the same in every batch.
 
@@ -212,6 +244,7 @@ def run(
     Raises:
         ValueError: As for `check`, or an index is outside the run.
     """
+    settings = resolved(checkpoint.config, settings)
     check(checkpoint, settings)
     model, process = checkpoint.model, settings.process
     device = model.class_averages.device
@@ -225,12 +258,20 @@ def run(
     start = _start(checkpoint, settings, labels, indices, noise())
     conditional = labels if (labels > UNCONDITIONAL).any() else None
     score = model.score(process, conditional, settings.guidance)
-    grid = make_grid(process, settings.grid, settings.steps, checkpoint.config.min_noise_level)
+    grid = _grid(checkpoint, settings)
     if settings.sampler == "dale-langevin":
         return dale_langevin(score, start, process, grid, noise=noise, options=settings.langevin)
     if settings.sampler == "unconstrained":
         return unconstrained(score, start, process, grid, noise=noise, options=settings.langevin)
     return SAMPLERS[settings.sampler](score, start, process, grid, noise=noise)
+
+
+def _grid(checkpoint: Checkpoint, settings: SamplingSettings) -> Tensor:
+    """The times of a run, float64 [N + 1]."""
+    process = settings.process
+    if settings.levels is None:
+        return make_grid(process, settings.grid, settings.steps, checkpoint.config.min_noise_level)
+    return process.time(torch.tensor([*settings.levels, 0.0], dtype=torch.float64))
 
 
 def check(checkpoint: Checkpoint, settings: SamplingSettings) -> None:

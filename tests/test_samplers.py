@@ -1,4 +1,4 @@
-"""The six samplers against closed forms, independent integrators and counted evaluations.
+"""The seven samplers against closed forms, independent integrators and counted evaluations.
 
 For log-normal data every sampler but the unconstrained one maps ln x affinely, so the distribution
 at each step follows exactly from its response to unit inputs: convergence is measured without
@@ -35,7 +35,7 @@ from dale_demo.samplers import (
     evaluations_needed,
     unconstrained,
 )
-from dale_demo.score import LogNormalMixtureScore, denoise, log_normal_score
+from dale_demo.score import LogNormalMixtureScore, denoise, from_denoiser, log_normal_score
 from tests.distributions import fit_log_normal, normals
 
 PROCESS = GeometricBrownianMotion(mu=0.5, sigma=0.9, horizon=1.3)
@@ -53,7 +53,7 @@ def last(steps):
     return step
 
 
-def exact_moments(name, process, data, grid, options=None):
+def exact_moments(name, process, data, grid, options=None, score=None):
     """Mean and variance of ln x − m(t) at every step, started from the exact distribution of X_T.
 
     Row 0 is the response to nothing, row 1 to the start, row 2 + k to the k-th draw.
@@ -63,7 +63,7 @@ def exact_moments(name, process, data, grid, options=None):
     rows = torch.eye(draws + 2, dtype=torch.float64)[:, :, None]
     z = iter(rows[2:])
     start, moments = LogNormal.terminal(process, data), []
-    sampler, score = SAMPLERS[name], log_normal_score(process, data)
+    sampler, score = SAMPLERS[name], score or log_normal_score(process, data)
     for step in sampler(score, rows[1].exp(), process, grid, noise=lambda: next(z), **extra):
         y = step.x.log()[:, 0]
         slope, reply = y[1] - y[0], y[2:] - y[0]
@@ -98,6 +98,27 @@ def test_affine_samplers_recover_the_log_normal_distribution(name, grid, toleran
     assert variance == pytest.approx(0.16, abs=tolerance)
     wrong = exact_moments(name, PROCESS, LogNormal(0.2, 0.45), grid)[-1]
     assert wrong[1] != pytest.approx(0.16, abs=tolerance)
+
+
+@pytest.mark.parametrize("levels", [[8.0], [8.0, 0.5], [8.0, 1.5, 0.6, 0.25]])
+def test_leaps_of_a_consistency_function_have_the_datas_distribution(levels):
+    """f(u, s) = ȳ + (u − ȳ) b/√(b² + s²) carries log-normal data along the probability flow."""
+    process, (mean, b) = GeometricBrownianMotion.median_preserving(8.0), (0.2, 0.4)
+    grid = process.time(torch.tensor([*levels, 0.0], dtype=torch.float64))
+
+    def end(share):
+        """Moments of ln x after the leaps of D = ȳ + share(s) (u − ȳ)."""
+        score = from_denoiser(lambda u, s: mean + (u - mean) * share(s.reshape(-1, 1)), process)
+        return exact_moments("leap", process, LogNormal(mean, b), grid, score=score)[-1]
+
+    consistent = end(lambda s: b / torch.sqrt(b**2 + s**2))
+    assert consistent == pytest.approx((mean, b**2), abs=1e-9)
+    # By the posterior mean, with share c, the variance contracts as v' = c² v + s'².
+    posterior, v = end(lambda s: b**2 / (b**2 + s**2)), b**2 + levels[0] ** 2
+    for s, s_next in pairwise([*levels, 0.0]):
+        v = (b**2 / (b**2 + s**2)) ** 2 * v + s_next**2
+    assert posterior == pytest.approx((mean, v), abs=1e-9)
+    assert v < 0.9 * b**2
 
 
 def test_unconstrained_recovers_the_log_normal_distribution(generator):

@@ -16,6 +16,7 @@ from dale_demo.sampling import (
     check,
     cycle_labels,
     paper_annealed,
+    resolved,
     run,
     sample_images,
 )
@@ -96,6 +97,75 @@ def test_class_averaged_start_is_the_noised_average(checkpoint):
     x = next(run(checkpoint, replace(settings, labels=(2, 0, -1, -1)))).x
     expected = checkpoint.model.class_averages[[2, 0, 2, 0]].double()
     torch.testing.assert_close(x, expected, rtol=0.02, atol=0)
+
+
+def levels_of(steps, process):
+    """Noise levels at which the network was evaluated."""
+    times = torch.tensor([step.t for step in steps], dtype=torch.float64)
+    return process.noise_level(times)[:-1].tolist()
+
+
+LEVELS = ((8.0, 0.5), (8.0, 1.5, 0.6, 0.25), (1.1,))
+
+
+@pytest.fixture(scope="module")
+def few_step(checkpoint):
+    return replace(checkpoint, config=replace(checkpoint.config, levels=LEVELS))
+
+
+@pytest.mark.parametrize("levels", LEVELS)
+def test_a_few_step_network_leaps_between_its_own_levels(few_step, levels):
+    settings = SamplingSettings(sampler="leap", steps=len(levels), labels=(0, 1))
+    own = resolved(few_step.config, settings)
+    assert (own.levels, own.noise_level, own.steps) == (levels, levels[0], len(levels))
+    assert resolved(few_step.config, own) == own
+    steps = list(run(few_step, settings))
+    assert levels_of(steps, own.process) == pytest.approx(levels)
+    assert steps[-1].score_evaluations == len(levels)
+
+
+def test_from_a_lower_level_its_levels_are_squeezed_towards_the_last(few_step):
+    own = few_step.config.levels_for(4, 2.0)
+    assert (own[0], own[-1]) == pytest.approx((2.0, 0.25))
+    log, full = np.log(own), np.log(LEVELS[1])
+    np.testing.assert_allclose(np.diff(log) / np.diff(full), np.log(8) / np.log(32))
+    assert few_step.config.levels_for(4, 0.125) == pytest.approx((0.125, 3 / 128, 3 / 320, 1 / 256))
+    assert few_step.config.levels_for(1, 8.0) == (1.1,), "no higher than its own"
+
+
+def test_any_network_leaps_along_the_grid_or_levels_that_are_given(checkpoint):
+    grid = list(run(checkpoint, SamplingSettings(sampler="leap", steps=3, labels=(0,))))
+    process = SamplingSettings().process
+    assert levels_of(grid, process)[-1] == pytest.approx(checkpoint.config.min_noise_level)
+    settings = SamplingSettings(sampler="leap", levels=(2.0, 0.4), labels=(0,))
+    assert levels_of(run(checkpoint, settings), settings.process) == pytest.approx((2.0, 0.4))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "bridge"}, "bridge needs a network that estimates the posterior mean"),
+        ({"sampler": "leap", "steps": 3}, "in so many steps: 1, 2, 4; not in 3"),
+    ],
+)
+def test_what_a_few_step_network_cannot_do_is_refused(few_step, options, message):
+    with pytest.raises(ValueError, match=message):
+        run(few_step, SamplingSettings(labels=(0,), **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampler": "bridge", "levels": (2.0, 1.0)}, "levels belong to the sampler leap"),
+        ({"sampler": "leap", "levels": (1.0, 1.0)}, "must fall"),
+        ({"sampler": "leap", "levels": ()}, "1 to 64 noise levels"),
+        ({"sampler": "leap", "levels": (50.0,)}, "Each of the levels must be a number from"),
+        ({"sampler": "leap", "levels": (2.0, float("nan"))}, "Each of the levels"),
+    ],
+)
+def test_levels_that_cannot_be_leapt_between_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SamplingSettings(labels=(0,), **options)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from dale_demo.checkpoint.files import CONFIG_FILE, CheckpointError, one_line
@@ -19,6 +21,8 @@ ARCHITECTURE = "log-denoiser-unet"
 MAX_DEPTH = 64
 """Most levels of lists and objects in a config.json; a record of training takes one for each of the
 runs before it."""
+MAX_LEAPS = 64
+"""Most noise levels in a list of `CheckpointConfig.levels`."""
 MAX_NAME, MAX_DATASET = 255, 2000
 """Longest name of a class, which may be a folder's, and of a data set, which may hold paths."""
 
@@ -45,6 +49,9 @@ class CheckpointConfig:
         min_noise_level: Noise level, in [0.002, 1], at which runs on a Karras grid take their last
             step, to the image: as low as the network's score can be trusted, which has to be
             measured.
+        levels: Of a few-step network: the falling noise levels at which the sampler "leap"
+            evaluates it, a list for each number of evaluations that it was distilled for. Empty
+            for a network that estimates the posterior mean.
 
     Raises:
         ValueError: The class names do not fit the network, or a field is of the wrong kind or
@@ -60,6 +67,7 @@ class CheckpointConfig:
     metrics: Mapping[str, Any] = field(default_factory=dict)
     positive_map: PositiveMap = PositiveMap.SHIFT
     min_noise_level: float = DEFAULT_MIN_NOISE_LEVEL
+    levels: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         check_word("dataset", self.dataset, MAX_DATASET)
@@ -74,6 +82,10 @@ class CheckpointConfig:
         if not all(isinstance(run.get("before") or {}, Mapping) for run in self.runs):
             raise ValueError('Each "before" in training must be a JSON object.')
         check_float("min_noise_level", self.min_noise_level, MIN_NOISE_LEVEL, 1)
+        for levels in self.levels:
+            check_levels(levels)
+        if len({len(levels) for levels in self.levels}) < len(self.levels):
+            raise ValueError("levels must hold one list for each number of evaluations.")
 
     @property
     def data_distribution(self) -> LogNormal:
@@ -114,6 +126,36 @@ class CheckpointConfig:
         learned_all = setting(self.training, "recipe", "edm") != "paper"
         return MAX_NOISE_LEVEL if learned_all else self.process.max_noise_level
 
+    def levels_for(self, steps: int, noise_level: float) -> tuple[float, ...]:
+        """The noise levels of a few-step network for `steps` evaluations, from `noise_level` down.
+
+        They start no higher than the network's own; from a lower level, ln s is squeezed evenly
+        between that and the network's last level.
+
+        Raises:
+            ValueError: The network was not distilled for so many evaluations.
+        """
+        known = {len(levels): levels for levels in self.levels}
+        if steps not in known:
+            counts = ", ".join(map(str, sorted(known)))
+            raise ValueError(
+                f"This network was distilled to sample in so many steps: {counts}; not in {steps}."
+            )
+        own = known[steps]
+        top, last = min(noise_level, own[0]), own[-1]
+        if top <= last or steps == 1:
+            return tuple(s * top / own[0] for s in own)
+        share = math.log(top / last) / math.log(own[0] / last)
+        return tuple(last * (s / last) ** share for s in own)
+
+    def check_posterior_mean(self, use: str) -> None:
+        """Raise ValueError for a few-step network, whose estimate `use` cannot be built on."""
+        if self.levels:
+            raise ValueError(
+                f"This network was distilled for the sampler leap: {use} needs a network that "
+                "estimates the posterior mean, as this one does not."
+            )
+
     def check_noise_level(self, noise_level: float) -> None:
         """Raise ValueError if the network was never trained at `noise_level`."""
         if noise_level > self.max_noise_level:
@@ -124,8 +166,11 @@ class CheckpointConfig:
 
     def to_json(self) -> str:
         """Serialise as config.json, with the format version first."""
-        head = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
-        return json.dumps(head | dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
+        fields = {"format_version": FORMAT_VERSION, "architecture": ARCHITECTURE}
+        fields |= dataclasses.asdict(self)
+        if not self.levels:  # earlier programs, which know no few-step networks, read the others
+            del fields["levels"]
+        return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "CheckpointConfig":
@@ -147,6 +192,7 @@ class CheckpointConfig:
                     "process": GeometricBrownianMotion(**raw["process"]),
                     "start": LogNormal(**raw["start"]),
                     "positive_map": PositiveMap(raw.get("positive_map", PositiveMap.SHIFT)),
+                    "levels": tuple(map(tuple, raw.get("levels", ()))),
                 }
             )
         except KeyError as error:
@@ -163,13 +209,24 @@ def _check_kinds(raw: Mapping[str, Any]) -> None:
     Raises:
         CheckpointError: One is of another kind.
     """
-    kinds = {"class_names": list} | dict.fromkeys(("network", "process", "start"), dict)
+    kinds: dict[str, type] = dict.fromkeys(("class_names", "levels"), list)
+    kinds |= dict.fromkeys(("network", "process", "start"), dict)
     for name, kind in kinds.items():
         if name in raw and not isinstance(raw[name], kind):
             what = "a list" if kind is list else "an object"
             raise CheckpointError(
                 f"{CONFIG_FILE} is wrong: {name} must be {what}, got {shown(raw[name])}."
             )
+
+
+def check_levels(levels: Sequence[float]) -> None:
+    """Check the noise levels of a run of leaps; raises ValueError."""
+    if not 1 <= len(levels) <= MAX_LEAPS:
+        raise ValueError(f"Leaps take 1 to {MAX_LEAPS} noise levels, got {len(levels)}.")
+    for level in levels:
+        check_float("Each of the levels", level, MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
+    if any(after >= before for before, after in pairwise(levels)):
+        raise ValueError(f"The levels must fall, got {shown(levels)}.")
 
 
 def setting(training: Mapping[str, Any], name: str, otherwise: Setting) -> Setting:

@@ -81,7 +81,7 @@ SWEPT: dict[str, tuple[click.ParamType, str]] = {
         click.Choice(
             [
                 *("dale-langevin", "unconstrained", "probability-flow"),
-                *("bridge", "multistep", "multistep-bridge"),
+                *("bridge", "multistep", "multistep-bridge", "leap"),
             ]
         ),
         "Sampler.  [wide: multistep-bridge]",
@@ -95,9 +95,14 @@ SWEPT: dict[str, tuple[click.ParamType, str]] = {
 SAMPLING_OPTIONS = (
     click.option(
         "--preset",
-        type=click.Choice(["wide", "paper", "paper-annealed"]),
-        default="wide",
-        help="Values of the sampling options that are left out.",
+        type=click.Choice(["wide", "live", "paper", "paper-annealed"]),
+        help="Values of the sampling options that are left out.  [wide; live for a few-step "
+        "network]",
+    ),
+    click.option(
+        "--levels",
+        type=Several(click.FLOAT),
+        help="leap: falling noise levels to evaluate the network at.  [a few-step network's own]",
     ),
     click.option("--mu", type=float, help="Drift of the process.  [σ²/2]"),
     click.option("--grid", type=click.Choice(["karras", "uniform"]), help="Spacing of the times."),
@@ -195,22 +200,25 @@ def sampling_settings(
     checkpoint: "Checkpoint",
     classes: Sequence[int],
     count: int,
-    preset: str,
+    preset: str | None,
     batch_size: int,
     **options: Any,
 ) -> "SamplingSettings":
     """The preset with the options that were given, checked against the network and the memory."""
     from dale_demo.checkpoint.cost import MAX_COMMAND_BYTES, check_memory
     from dale_demo.samplers import LANGEVIN
-    from dale_demo.sampling import PRESETS, check, cycle_labels, paper_annealed
+    from dale_demo.sampling import PRESETS, check, cycle_labels, paper_annealed, resolved
 
     given = {name: value for name, value in options.items() if value is not None}
+    _check_levels(given)
+    preset = preset or ("live" if checkpoint.config.levels else "wide")
     if preset == "paper-annealed":
         sampler, start = given.get("sampler", "dale-langevin"), given.get("start", "fitted")
         base = paper_annealed(checkpoint.config.dataset, sampler, start)
     else:
-        base = PRESETS["paper" if preset == "paper" else "wide"]
+        base = PRESETS[preset]  # type: ignore[index]
     settings = replace(base, **given, labels=cycle_labels(classes, count))
+    settings = resolved(checkpoint.config, settings)
     stray = [name for name in LANGEVIN_OPTIONS if name in given]
     if stray and settings.sampler not in LANGEVIN:
         option = stray[0].replace("_", "-")
@@ -224,6 +232,14 @@ def sampling_settings(
         advice="use a smaller --batch-size",
     )
     return settings
+
+
+def _check_levels(given: dict[str, Any]) -> None:
+    """Refuse what a run at given noise levels would not use."""
+    stray = [name for name in ("steps", "noise_level", "grid") if name in given]
+    if "levels" in given and stray:
+        option = stray[0].replace("_", "-")
+        raise ValueError(f"--levels takes no --{option} beside it: it names every noise level.")
 
 
 @contextmanager

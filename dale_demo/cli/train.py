@@ -66,6 +66,7 @@ DEFAULT = TrainingConfig()
 @click.option(
     "--magnitudes",
     type=click.Choice(["log-normal", "half-normal"]),
+    default=None,
     help="Distribution of |w| of the first synapses.  [log-normal with --rule eg, PyTorch's own "
     "start otherwise]",
 )

@@ -12,7 +12,13 @@ THEORY = "#8A8F98"
 EXPONENTIATED = "#E69F00"
 PLAIN = "#56B4E9"
 CONSTRAINED = "#8E63CE"
-RULES = {"gd": PLAIN, "sign-constrained": CONSTRAINED, "eg": EXPONENTIATED}
+RULES = {
+    "gd": PLAIN,
+    "sign-constrained": CONSTRAINED,
+    "eg": EXPONENTIATED,
+    "adam": "#0072B2",
+    "eg-adam": "#9A7B00",
+}
 SAMPLERS = {
     "dale-langevin": EXCITATORY,
     "unconstrained": INHIBITORY,
@@ -20,6 +26,7 @@ SAMPLERS = {
     "bridge": EXPONENTIATED,
     "multistep": CONSTRAINED,
     "multistep-bridge": STATE,
+    "leap": "#0072B2",
 }
 """For plots that compare samplers and draw nothing else: the colours above have other meanings."""
 

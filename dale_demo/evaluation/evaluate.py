@@ -237,7 +237,8 @@ def save_images(
 def described(settings: SamplingSettings) -> Record:
     """The settings as JSON; of the labels only how many there are and whether they are classes."""
     plain = {k: v for k, v in dataclasses.asdict(settings).items() if k != "labels"}
-    # Records made before there were Tweedie steps do not name them, and must be found again.
-    if not settings.tweedie_steps:
-        del plain["tweedie_steps"]
+    # Records made before there were such settings do not name them, and must be found again.
+    for name in ("tweedie_steps", "levels"):
+        if not plain[name]:
+            del plain[name]
     return plain | {"count": len(settings.labels), "conditional": min(settings.labels) >= 0}

@@ -92,6 +92,20 @@ def test_the_minimum_noise_level_is_kept_and_an_old_config_means_the_usual(folde
     assert CheckpointConfig.from_json(other.to_json()) == other != config
 
 
+def test_the_levels_of_a_few_step_network_are_kept_and_others_have_none(folder, config):
+    path, few = folder / "config.json", ((8.0, 0.5), (1.1,))
+    raw = json.loads(path.read_text())
+    assert "levels" not in raw, "which earlier programs would refuse"
+    few_step = dataclasses.replace(config, levels=few)
+    path.write_text(few_step.to_json())
+    assert load_config(folder) == few_step
+    assert load_config(folder).levels == few
+    for wrong in ("8", [8], [[0.5, 8.0]], [["8"]], [[]], [[8.0], [1.1]], [[1e9]], {"1": [8.0]}):
+        path.write_text(json.dumps(raw | {"levels": wrong}))
+        with pytest.raises(CheckpointError, match=r"config\.json is wrong: "):
+            load_config(folder)
+
+
 def test_the_former_name_of_the_minimum_noise_level_is_read(folder):
     path = folder / "config.json"
     raw = json.loads(path.read_text())

@@ -129,6 +129,23 @@ def test_presets_and_single_settings(network, tmp_path):
     assert (files["paper"] != files["wide"]).any()
 
 
+def test_a_few_step_network_is_sampled_by_leaps(tmp_path):
+    network = save_tiny(tmp_path / "net", levels=((8.0, 0.5), (8.0, 1.5, 0.6, 0.25)))
+    files = {}
+    for name, options in {
+        "own": (),
+        "the same": ("--sampler", "leap", "--levels", "8,1.5,0.6,0.25"),
+        "two": ("--steps", 2),
+    }.items():
+        out = tmp_path / f"{name}.npz"
+        command = ("sample", "--checkpoint", network, "--num-images", 2, "--device", "cpu")
+        invoke(*command, "--out", out, *options)
+        with np.load(out) as data:
+            files[name] = data["images"]
+    np.testing.assert_array_equal(files["own"], files["the same"])
+    assert (files["own"] != files["two"]).any()
+
+
 def test_the_annealed_preset_follows_the_start(tmp_path):
     network = load_checkpoint(save_tiny(tmp_path, dataset="kmnist"))
 
@@ -159,6 +176,9 @@ def test_the_annealed_preset_follows_the_start(tmp_path):
         (("--annealing", "0.9"), "belongs to the samplers dale-langevin and unconstrained"),
         (("--tweedie-steps", "2"), "--tweedie-steps belongs to the samplers"),
         (("--start", "fitted"), "belongs to noise level"),
+        (("--levels", "8,1"), "levels belong to the sampler leap"),
+        (("--sampler", "leap", "--levels", "1,8"), "must fall"),
+        (("--sampler", "leap", "--levels", "8,1", "--steps", "3"), "--levels takes no --steps"),
         (("--preset", "paper-annealed"), "no annealed constants for 'tiny'"),
         (("--out", "a.jpg"), "Unknown ending"),
         (("--out", "nowhere/a.png"), "not a folder to write in"),

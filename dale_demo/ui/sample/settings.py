@@ -23,6 +23,7 @@ from dale_demo.sampling import (
     StartName,
     cycle_labels,
     paper_annealed,
+    resolved,
 )
 from dale_demo.ui.sample import stored_run
 from dale_demo.ui.shared.network_field import network_field
@@ -85,16 +86,22 @@ def controls() -> SampleRequest:
     values = _sampler() | _images(config) | _advanced()
     settings = SamplingSettings(**values)
     with preset:
-        _preset(presets(config.dataset), settings)
+        _preset(presets(config), settings)
+    settings = resolved(config, settings)
     check_memory(config, len(settings.labels), signed=settings.can_cross)
     return SampleRequest(network.name, network.folder, config, settings)
 
 
-def presets(dataset: str) -> dict[str, SamplingSettings]:
-    """Name → settings: the general presets, and the paper's tuned one where it has one."""
-    general: dict[str, SamplingSettings] = dict(PRESETS.items())
+def presets(config: CheckpointConfig) -> dict[str, SamplingSettings]:
+    """Name → settings: the general presets, and the paper's tuned one where it has one.
+
+    A few-step network has one of its own.
+    """
+    if config.levels:
+        return {"live": PRESETS["live"]}
+    general: dict[str, SamplingSettings] = {n: PRESETS[n] for n in ("wide", "paper")}
     try:
-        return general | {"annealed": paper_annealed(dataset, "dale-langevin")}
+        return general | {"annealed": paper_annealed(config.dataset, "dale-langevin")}
     except ValueError:
         return general
 
