@@ -6,6 +6,7 @@ import sys
 import click
 
 from dale_demo.checks import brief
+from dale_demo.cli.distill import distill
 from dale_demo.cli.evaluate import evaluate
 from dale_demo.cli.hub import pull, push, space
 from dale_demo.cli.sample import sample
@@ -21,12 +22,13 @@ def cli() -> None:
     """Train, sample, measure and share multiplicative diffusion models."""
 
 
-for command in (train, sample, evaluate, train_classifier, push, pull, space):
+for command in (train, distill, sample, evaluate, train_classifier, push, pull, space):
     cli.add_command(command)
 
 
 INTERRUPTED = {
     "train": "; a training run is continued by the same command.",
+    "distill": "; a training run is continued by the same command.",
     "train-classifier": "; nothing was saved, the same command starts again.",
     "sample": "; no file was written.",
     "evaluate": "; what was measured is kept where --json or --update-card was given.",

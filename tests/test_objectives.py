@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from dale_demo.objectives import loss_weight, m_dsm, m_esm, non_negative_score_matching
+from dale_demo.objectives import (
+    HUBER,
+    WEIGHT_FLOOR,
+    consistency,
+    loss_weight,
+    m_dsm,
+    m_esm,
+    non_negative_score_matching,
+)
 from dale_demo.process import GeometricBrownianMotion, LogNormal
 from dale_demo.score import LogNormalMixtureScore, from_denoiser, log_normal_score
 from tests.distributions import normals
@@ -43,6 +51,63 @@ def test_the_preconditioned_weight_makes_the_bayes_error_one_at_every_level(gene
         loss_weight(s, "preconditioned", s_d) * error, torch.ones_like(s), atol=0.02, rtol=0
     )
     assert (loss_weight(s, "paper", s_d) * error).max() < 0.1
+
+
+def gap_between_estimates(student, gap, generator, s):
+    """‖D(u, s) − D(u_r, r)‖ for log-normal data and its exact posterior mean as the teacher."""
+    mean, b, n = 0.2, 0.4, 200
+    s = torch.full((n,), s, dtype=torch.float64)
+    y0, z = mean + b * normals(generator, n, 8), normals(generator, n, 8)
+
+    def teacher(u, s):
+        return mean + (u - mean) * b**2 / (b**2 + s.reshape(-1, 1) ** 2)
+
+    def bound(u, s):
+        return student(u, s.reshape(-1, 1), mean, b)
+
+    loss = consistency(bound, teacher, y0=y0, s=s, z=z, gap=gap, data_log_std=b)
+    root = loss * s.clamp_min(WEIGHT_FLOOR).sqrt() + HUBER
+    return (root**2 - HUBER**2).clamp_min(0).mean().sqrt().item()
+
+
+def end_of_trajectory(u, s, mean, b):
+    """The consistency function of log-normal data: b/√(b² + s²) (u − ȳ) stays on the flow."""
+    return mean + (u - mean) * b / (b**2 + s**2).sqrt()
+
+
+def posterior_mean(u, s, mean, b):
+    return mean + (u - mean) * b**2 / (b**2 + s**2)
+
+
+@pytest.mark.parametrize("s", [0.3, 3.0])
+def test_consistency_is_least_where_states_are_taken_to_the_end_of_their_trajectory(s):
+    """An Euler step errs by O(d²), so that it vanishes faster than for any other function."""
+    gaps = (0.04, 0.02)
+    consistent, other = (
+        [gap_between_estimates(f, d, torch.Generator().manual_seed(0), s) for d in gaps]
+        for f in (end_of_trajectory, posterior_mean)
+    )
+    assert consistent[0] / consistent[1] == pytest.approx(4, rel=0.1)
+    assert other[0] / other[1] == pytest.approx(2, rel=0.1)
+    assert consistent[1] < 0.1 * other[1]
+
+
+def test_at_the_end_of_its_flow_the_student_learns_the_teachers_estimate(generator):
+    """Where r = 0 nothing is left of the student's own estimate, nor of its gradient."""
+    off = torch.tensor(0.1, dtype=torch.float64, requires_grad=True)
+    y0, z, s = normals(generator, 5, 3), normals(generator, 5, 3), torch.full((5,), 0.01)
+
+    def loss(gap):
+        return consistency(
+            lambda u, s: u + off, lambda u, s: u, y0=y0, s=s, z=z, gap=gap, data_log_std=0.2
+        )
+
+    norm = math.sqrt(3) * 0.1
+    expected = (math.sqrt(norm**2 + HUBER**2) - HUBER) / math.sqrt(WEIGHT_FLOOR)
+    assert_close(loss(0.5), torch.full((5,), expected, dtype=torch.float64))
+    assert torch.autograd.grad(loss(0.5).sum(), off)[0] > 0
+    # With r > 0 both estimates are off by as much; only the first may feel it.
+    assert_close(loss(0.01), torch.zeros(5, dtype=torch.float64))
 
 
 def test_an_unknown_weighting_raises():

@@ -146,6 +146,7 @@ def _description(config: CheckpointConfig) -> str:
         "value ever changes sign, as for synapses under Dale's law. The method is that of "
         f"[Dale meets Langevin]({PAPER}). The network predicts ln x₀ from ln x_t at "
         f"{_noise_levels(config)}, for {len(config.class_names)} classes or none."
+        + (_FEW_STEPS if config.levels else "")
         + (_ADDITIVE if config.positive_map is PositiveMap.EXP else "")
     )
 
@@ -158,7 +159,9 @@ def _noise_levels(config: CheckpointConfig) -> str:
 def _usage(config: CheckpointConfig) -> str:
     last, shape = len(config.class_names) - 1, [2, *config.network.image_shape]
     argument = option = ""
-    if (most := config.max_noise_level) < MAX_NOISE_LEVEL:  # the default may be above it
+    if config.levels:
+        argument = f'sampler="leap", steps={len(config.levels[-1])}, '
+    elif (most := config.max_noise_level) < MAX_NOISE_LEVEL:  # the default may be above it
         argument, option = f"noise_level={most:g}, ", f"--noise-level {most:g} "
     library = f"""\
 from dale_demo.checkpoint import load_checkpoint
@@ -194,6 +197,10 @@ def _contents(config: CheckpointConfig) -> str:
             f"mean {start.log_mean:.4f}, standard deviation {start.log_std:.4f}",
         ),
         ("Minimum noise level", f"{config.min_noise_level:g}"),
+        *(
+            (f"Noise levels of {len(levels)} leaps", ", ".join(f"{s:g}" for s in levels))
+            for levels in config.levels
+        ),
         ("U-Net", f"width {network.width}, levels {network.multipliers}, patch {network.patch}"),
         ("Parameters", f"{_parameters(config):,}"),
         ("Classes", ", ".join(config.class_names)),
@@ -218,6 +225,12 @@ def _quality(metrics: Mapping[str, Any]) -> str:
 _ADDITIVE = (
     "\n\n**This network is the additive baseline:** its data are x₀ = e^pixel, so that ln x₀ is "
     "the pixel itself, and the whole method is ordinary additive diffusion on raw pixels."
+)
+
+_FEW_STEPS = (
+    "\n\n**This network needs few evaluations:** it was distilled to take a noised image to the "
+    "end of its trajectory at once. Between such leaps the forward process adds noise again. Its "
+    "estimate is not the posterior mean, so that no other sampler and no restoration can use it."
 )
 
 _ABOUT_QUALITY = """\

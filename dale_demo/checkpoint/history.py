@@ -30,6 +30,8 @@ def _run(record: Mapping[str, Any]) -> Iterator[str]:
     guidance = setting(record, "guidance", 1)
     if guidance != 1:
         yield _teacher(record, guidance)
+    if setting(record, "recipe", "edm") == "consistency":
+        yield _CONSISTENCY
     yield fenced(record["command"], "bash")
     rows = [("Hardware", record.get("hardware", "not recorded"))]
     if "images" in record:
@@ -105,7 +107,10 @@ def _loss(record: Mapping[str, Any], guidance: float) -> str:
     """What kind of loss a run minimised."""
     if guidance != 1:
         return "M-ESM, preconditioned; 0 is the teacher's own score"
-    if setting(record, "recipe", "edm") == "paper":
+    recipe = setting(record, "recipe", "edm")
+    if recipe == "consistency":
+        return "consistency; 0 where every state is taken to the end of its trajectory"
+    if recipe == "paper":
         return "M-DSM as in the paper: mean squared error of ln x₀, t uniform"
     return "M-DSM, preconditioned; 1 is no better than the data's mean"
 
@@ -133,6 +138,11 @@ This run learned from a teacher, not from the data's own ln x₀. The teacher is
 guided {direction} a weaker one with w = {guidance:g}{levels}
 ([autoguidance](https://arxiv.org/abs/2406.02507)). It takes two network evaluations for each score;
 the network that has learned the same score takes one."""
+_CONSISTENCY = """\
+This run distilled a teacher, the network that it started from: from a noised image it followed the
+teacher's probability flow a little down, and brought its own estimates at both ends together
+([consistency models](https://arxiv.org/abs/2303.01469)). Its estimate is therefore not the mean of
+all images that a state may come from, but one of them."""
 _THREE_NETWORKS = """\
 This run learned from a teacher, not from the data's own ln x₀. The teacher is a trained network, to
 whose score w − 1 times the difference between the scores of a better and a weaker network is added,

@@ -23,7 +23,10 @@ from dale_demo.cli.options import (
 from dale_demo.training.config import TrainingConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from dale_demo.checkpoint.folder import Checkpoint
+    from dale_demo.training.run import Progress
 
 DEFAULT = TrainingConfig()
 
@@ -146,8 +149,6 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a network; an unfinished run in --out is continued."""
-    from tqdm import tqdm
-
     from dale_demo import training
     from dale_demo.checkpoint.folder import load_checkpoint
     from dale_demo.data import PositiveMap, load
@@ -164,7 +165,7 @@ def train(
         "weaker": weaker,
     }
     folders = {role: find_network(name).folder for role, name in names.items() if name}
-    _check_out(out, [folders[role] for role in ("teacher", "weaker") if role in folders])
+    check_out(out, [folders[role] for role in ("teacher", "weaker") if role in folders])
     check_compiler(compiled, device)
     record = run_record(device)
     networks = {role: load_checkpoint(folder) for role, folder in folders.items()}
@@ -190,12 +191,19 @@ def train(
         overwrite=overwrite,
         further=continue_to is not None,
     )
+    advance(run, config.images)
+    leave()
+
+
+def advance(run: "Generator[Progress, None, None]", images: int) -> None:
+    """Train to the end of `run` behind a progress bar over its `images`."""
+    from tqdm import tqdm
+
     # Closed here, an interrupted run is saved at once, not while the interpreter shuts down.
-    with closing(run), tqdm(total=config.images, unit=" images", unit_scale=True) as bar:
+    with closing(run), tqdm(total=images, unit=" images", unit_scale=True) as bar:
         for progress in run:
             bar.set_postfix(loss=f"{progress.loss:.4f}")
-            bar.update(min(progress.images, config.images) - bar.n)
-    leave()
+            bar.update(min(progress.images, images) - bar.n)
 
 
 def _check_recipe(settings: dict[str, Any]) -> None:
@@ -216,7 +224,7 @@ def _check_rule(settings: dict[str, Any], started: bool) -> None:
         raise ValueError("--signs needs --magnitudes or --rule eg.")
 
 
-def _check_out(out: str, teachers: list[Path]) -> None:
+def check_out(out: str, teachers: list[Path]) -> None:
     """Refuse to write over a network while another learns from it."""
     if Path(out).resolve() in [folder.resolve() for folder in teachers]:
         raise ValueError(f"--out {out} holds a network that this run learns from; choose another.")

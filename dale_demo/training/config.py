@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_IMAGES = 10**12
 MAX_SEED = 2**63 - 1
 
-Recipe = Literal["edm", "paper"]
+Recipe = Literal["edm", "paper", "consistency"]
 Rule = Literal["adam", "eg"]
 
 
@@ -39,9 +39,11 @@ class TrainingConfig:
         label_dropout: Share of labels replaced by the null class.
         recipe: Which noise levels are learned, and their weight in the loss: "edm" draws ln s from
             a normal distribution and weighs all levels alike; "paper" draws t uniformly from
-            (0, T] of `paper.PROCESS`, so that s ≤ 0.8, and takes ‖D − ln x₀‖² as it is.
-        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range, in
-            the recipe "edm".
+            (0, T] of `paper.PROCESS`, so that s ≤ 0.8, and takes ‖D − ln x₀‖² as it is;
+            "consistency" distills a teacher, see `objectives.consistency`, with levels like "edm".
+        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range, but
+            for the recipe "paper".
+        levels: What the network is distilled for, as `CheckpointConfig.levels`.
         augment: Share of images that are shifted, turned, scaled and sheared a little, as
             handwriting varies; see `batches.augmented`.
         guidance: w of autoguidance by a teacher, see `teacher`; 1 where there is none.
@@ -66,6 +68,7 @@ class TrainingConfig:
     recipe: Recipe = "edm"
     log_noise_mean: float = -1.0
     log_noise_std: float = 1.3
+    levels: tuple[tuple[float, ...], ...] = ()
     augment: float = 0.0
     guidance: float = 1.0
     guidance_below: float = 20.0  # network.MAX_NOISE_LEVEL, written out to keep torch away
@@ -86,6 +89,8 @@ class TrainingConfig:
         for name, kind in (("recipe", Recipe), ("rule", Rule)):
             if (value := getattr(self, name)) not in get_args(kind):
                 raise ValueError(f"{name} must be {' or '.join(get_args(kind))}, got {value!r}.")
+        if bool(self.levels) != (self.recipe == "consistency"):
+            raise ValueError("levels are what the recipe consistency distills for, and no other.")
         if self.rule == "eg" and self.magnitudes is None:
             # PyTorch's own start has synapses of zero, which only an additive rule can move.
             object.__setattr__(self, "magnitudes", "log-normal")

@@ -45,6 +45,7 @@ def continued(
     if not (folder / CONFIG_FILE).exists():
         raise ValueError(f"{folder} holds no network to continue; leave out --continue-to.")
     network = load_checkpoint(folder)
+    network.config.check_posterior_mean("further training")
     before = network.config.training
     if (folder / STATE_FILE).exists():
         before = before.get("before") or {}

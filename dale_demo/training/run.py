@@ -1,4 +1,4 @@
-"""Train a network by M-DSM, or by M-ESM from a teacher, as a generator of progress.
+"""Train a network on an `Objective`, as a generator of progress.
 
 Every random draw of a step comes from (seed, step) alone and is made for the global batch, of
 which each process takes its rows. So training resumes exactly, on any number of processes, with
@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -31,12 +30,10 @@ from dale_demo.checkpoint.files import CONFIG_FILE, MAX_CONFIG_BYTES, Checkpoint
 from dale_demo.checkpoint.folder import Checkpoint, save_checkpoint
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser
-from dale_demo.objectives import m_dsm, m_esm
-from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
-from dale_demo.score import from_denoiser
 from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.initial import check_weights, drawn_network, initial_model
+from dale_demo.training.objective import Batch, Objective, objective_of
 from dale_demo.training.state import (
     STATE_FILE,
     State,
@@ -53,7 +50,6 @@ from dale_demo.training.synapses import (
     synapse_record,
     synapses,
 )
-from dale_demo.training.teacher import Teacher
 
 Tensors = tuple[Tensor, ...] | list[Tensor]
 
@@ -75,7 +71,7 @@ class Progress:
         total: Images to see in all.
         loss: Mean preconditioned loss: by M-DSM 1 means no better than the data's mean, by M-ESM
             0 means the same as the teacher. In the paper's recipe it has no weight, and is the
-            mean squared error of ln x₀.
+            mean squared error of ln x₀; of distillation, it is that of `objectives.consistency`.
         seconds: Time spent training so far, over all interruptions.
     """
 
@@ -119,7 +115,7 @@ def train(
         initial: Trained network whose weights a new run starts from, possibly of other data; it
             must have the shape that `config` and `data` ask for.
         teacher: Trained network, of any size, to learn from in place of the data; the images then
-            only give the states to learn at. See `Teacher`.
+            only give the states to learn at. See `Teacher`, and `objective.FromTrajectories`.
         weaker: The same with less training, from which `teacher` is guided away.
         overwrite: Replace a network in `out`, finished or of another configuration.
         further: `initial` is the finished network in `out`, to go on with; see `continuation`.
@@ -139,8 +135,8 @@ def train(
     if not (overwrite or further):
         check_unfinished(out)
     check_weights(config, data)
-    guide = Teacher.of(teacher, weaker, config)
-    run = _Run(data, out, config, record or {}, compiled, bf16, cpu, initial, guide)
+    objective = objective_of(config, data.fit_log_normal().log_std, teacher, weaker)
+    run = _Run(data, out, config, record or {}, compiled, bf16, cpu, initial, objective)
     run.check_files()
     run.resume(overwrite)
     return _steps(run, report_every)
@@ -201,7 +197,7 @@ class _Run:
         bf16: bool,
         cpu: bool,
         initial: Checkpoint | None,
-        teacher: Teacher | None,
+        objective: Objective,
     ):
         self.accelerator = Accelerator(cpu=cpu)
         world = self.accelerator.num_processes
@@ -212,9 +208,8 @@ class _Run:
             )
         self.data, self.out, self.config, self.record = data, out, config, record
         self.state = State(before=dict(initial.config.training) if initial else {})
-        self.teacher = teacher
-        if teacher:
-            teacher.prepare(self.accelerator.device, compiled, bf16)
+        self.objective = objective
+        objective.prepare(self.accelerator.device, compiled, bf16)
         self.model = initial_model(config, data, initial).to(self.accelerator.device)
         ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         rule = optimizers(self.model, config)
@@ -235,7 +230,7 @@ class _Run:
         return {
             "config": _plain(self.config),
             "network": _plain(self.model.config),
-            "teacher": self.teacher.fingerprint if self.teacher else None,
+            "teacher": self.objective.fingerprint,
         }
 
     def resume(self, overwrite: bool) -> None:
@@ -277,24 +272,8 @@ class _Run:
         return Progress(state.step, images, self.config.images, loss, state.seconds)
 
     def _step(self, step: int) -> Tensor:
-        x0, labels, t, z = self._batch(step)
-        # Any process would do, whichever the network is sampled with later: the network sees only
-        # u = ln x − m(t) = ln x₀ + s z and s, in which no process is left. One is needed to turn s
-        # into t and back.
-        process = paper.PROCESS
-        score = from_denoiser(lambda u, s: self.network(u, s, labels), process)
-        objective = m_dsm
-        if self.teacher:
-            objective = partial(m_esm, exact=self.teacher.score(process, labels))
-        loss = objective(
-            score,
-            process=process,
-            x0=x0,
-            t=t,
-            z=z,
-            weighting="paper" if self.config.recipe == "paper" else "preconditioned",
-            data_log_std=self.model.config.log_std,
-        ).mean()
+        batch = self._batch(step)
+        loss = self.objective.losses(lambda u, s: self.network(u, s, batch.labels), batch).mean()
         self.accelerator.backward(loss)
         share = self.config.schedule(step)
         for optimizer in self.optimizers:
@@ -305,13 +284,14 @@ class _Run:
         self.trained.ema.update_parameters(self.model)
         return loss.detach()
 
-    def _batch(self, step: int) -> list[Tensor]:
-        """This process's rows of the global batch of `step`: x₀, labels, t, z."""
+    def _batch(self, step: int) -> Batch:
+        """This process's rows of the global batch of `step`."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         share = self.config.batch_size // world
         own = slice(rank * share, (rank + 1) * share)
         parts = global_batch(self.data, self.config, step)
-        return [part[own].to(self.accelerator.device) for part in parts]
+        x0, labels, t, z = (part[own].to(self.accelerator.device) for part in parts)
+        return Batch(x0, labels, t, z, progress=step / self.total_steps)
 
     def save(self) -> None:
         """Write checkpoint and state; drop the state once training is finished."""
@@ -349,8 +329,6 @@ class _Run:
         }
         if self.state.before:
             facts["before"] = self.state.before
-        # A student's scores are those of its teacher, and can be trusted as far down.
-        teacher = self.teacher.teacher.config if self.teacher else None
         return CheckpointConfig(
             dataset=self.data.name,
             class_names=self.data.class_names,
@@ -359,7 +337,8 @@ class _Run:
             start=paper.start(self.data),
             training=self.record | facts,
             positive_map=self.data.positive_map,
-            min_noise_level=teacher.min_noise_level if teacher else DEFAULT_MIN_NOISE_LEVEL,
+            min_noise_level=self.objective.min_noise_level,
+            levels=self.config.levels,
         )
 
 

@@ -466,6 +466,20 @@ def test_a_finished_network_is_gone_on_with(train, tmp_path, refused):
     assert "holds no network" in refused(*further[:-1], tmp_path / "no", "--continue-to", 9)
 
 
+def test_a_trained_network_is_distilled_for_few_evaluations(train, tmp_path, refused):
+    invoke(*train, "--images", 64)
+    command = ("distill", "--from", tmp_path / "net", "--device", "cpu", "--batch-size", 16)
+    few = (*command, "--images", 32, "--out", tmp_path / "few")
+    invoke(*few, "--levels", "4,1", "--levels", "2")
+    config = load_config(tmp_path / "few")
+    assert config.levels == ((4.0, 1.0), (2.0,))
+    assert config.dataset == load_config(tmp_path / "net").dataset
+    assert config.training["settings"]["recipe"] == "consistency"
+    assert "holds a finished network" in refused(*few)
+    assert "must fall" in refused(*few, "--overwrite", "--levels", "1,4")
+    assert "this run learns from" in refused(*command, "--out", tmp_path / "net", "--overwrite")
+
+
 def test_a_network_too_large_to_save_is_refused_before_training(train, tmp_path, refused):
     said = refused(*train, "--width", 1024)
     assert "more than the 67,108,864 of a checkpoint" in said

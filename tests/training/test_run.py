@@ -18,6 +18,7 @@ from dale_demo.data import Dataset
 from dale_demo.network import MAX_NOISE_LEVEL
 from dale_demo.paper import PROCESS
 from dale_demo.process import LogNormal
+from dale_demo.training import objective
 from dale_demo.training import run as training
 from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
@@ -451,7 +452,7 @@ def test_divergence_is_reported_and_leaves_the_last_good_checkpoint(
     good = (tmp_path / "model.safetensors").read_bytes()
     if broken == "loss":
         monkeypatch.setattr(
-            training, "m_dsm", lambda score, x0, t, **others: score(x0, t) * math.nan
+            objective, "m_dsm", lambda score, x0, t, **others: score(x0, t) * math.nan
         )
     else:
         monkeypatch.setattr(training, "ema_update", lambda decay: poison)

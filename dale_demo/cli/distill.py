@@ -1,0 +1,102 @@
+"""The command that distills a trained network into one that needs few evaluations."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dale_demo.cli.options import (
+    Several,
+    bf16_option,
+    check_compiler,
+    compile_option,
+    data_root_option,
+    device_option,
+    find_network,
+    run_record,
+)
+from dale_demo.cli.train import advance, check_out
+from dale_demo.training.config import TrainingConfig
+
+DEFAULT = TrainingConfig(
+    images=500_000,
+    learning_rate=5e-4,
+    ema=0.995,
+    label_dropout=0.05,
+    recipe="consistency",
+    log_noise_mean=-0.7,
+    log_noise_std=1.7,
+    levels=((8.0, 1.5, 0.6, 0.25), (8.0, 0.5)),
+)
+
+
+@click.command()
+@click.option(
+    "--from",
+    "source",
+    required=True,
+    help="Trained network to distill: a name, folder or Hub id.",
+)
+@click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
+@click.option("--dataset", help="Images that give the states to learn at.  [the network's own]")
+@data_root_option
+@click.option("--images", default=DEFAULT.images, help="Images to see in all.")
+@click.option(
+    "--levels",
+    type=Several(click.FLOAT),
+    multiple=True,
+    default=[",".join(f"{s:g}" for s in levels) for levels in DEFAULT.levels],
+    help="Falling noise levels at which it will be evaluated, for one number of evaluations; may "
+    "be given several times.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+@click.option("--batch-size", default=DEFAULT.batch_size, help="Global batch size.")
+@click.option("--learning-rate", default=DEFAULT.learning_rate, help="Peak learning rate of Adam.")
+@click.option("--seed", default=DEFAULT.seed, help="Seed of all random draws.")
+@device_option
+@compile_option
+@bf16_option
+def distill(
+    source: str,
+    out: str,
+    dataset: str | None,
+    data_root: str | None,
+    levels: tuple[tuple[float, ...], ...],
+    device: str,
+    compiled: bool,
+    bf16: bool,
+    overwrite: bool,
+    **settings: Any,
+) -> None:
+    """Distill a network for few evaluations; an unfinished run in --out is continued."""
+    from dale_demo import training
+    from dale_demo.checkpoint.folder import load_checkpoint
+    from dale_demo.data import load
+    from dale_demo.training.distributed import leave
+    from dale_demo.training.state import check_unfinished
+
+    folder = find_network(source).folder
+    check_out(out, [folder])
+    check_compiler(compiled, device)
+    teacher, initial = load_checkpoint(folder), load_checkpoint(folder)
+    if not overwrite:
+        check_unfinished(Path(out))
+    network = teacher.config.network
+    shape = {name: getattr(network, name) for name in ("width", "multipliers", "patch")}
+    config = replace(DEFAULT, **settings, **shape, levels=levels)
+    data = load(dataset or teacher.config.dataset, "train", data_root)
+    run = training.train(
+        replace(data, positive_map=teacher.config.positive_map),
+        out,
+        config,
+        record=run_record(device),
+        compiled=compiled,
+        bf16=bf16,
+        cpu=device == "cpu",
+        initial=initial,
+        teacher=teacher,
+        overwrite=overwrite,
+    )
+    advance(run, config.images)
+    leave()
