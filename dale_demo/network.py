@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from dale_demo.checks import check_float, check_int, shown
+from dale_demo.preconditioning import Preconditioning
 from dale_demo.process import GeometricBrownianMotion, expand_as
 from dale_demo.score import LogDenoiser, Score, from_denoiser, guided
 
@@ -90,10 +91,7 @@ class UNetConfig:
 class Denoiser(nn.Module):
     """D(u, s) = E[ln X₀ | X_t] with u = ln x − m(t): one network for every (μ, σ, T).
 
-    Preconditioned as in Karras et al. (2022, eq. 7), around the data's log mean ȳ:
-
-        D = ȳ + c_skip (u − ȳ) + c_out F(c_in (u − ȳ), ¼ ln s, label),
-        c_skip = s_d² / (s² + s_d²),  c_out = s s_d / √(s² + s_d²),  c_in = 1 / √(s² + s_d²).
+    A U-Net F of c_in (u − ȳ), ¼ ln s and the label; see `Preconditioning`.
 
     Its buffers hold the statistics of the training data from which sampling starts:
     `class_averages` [num_classes, C, H, W], the mean positive image of each class, and `log_means`
@@ -110,6 +108,7 @@ class Denoiser(nn.Module):
     def __init__(self, config: UNetConfig):
         super().__init__()
         self.config = config
+        self.preconditioning = Preconditioning(config.log_mean, config.log_std)
         self.unet = UNet(config)
         self.bf16 = False
         averages = torch.zeros(config.num_classes, *config.image_shape)
@@ -134,18 +133,14 @@ class Denoiser(nn.Module):
         Returns:
             D [B, C, H, W], float32.
         """
-        mean, s_d = self.config.log_mean, self.config.log_std
         s = noise_level.to(u.device).expand(len(u)).clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
         if labels is None:
             labels = torch.full((len(u),), self.null_label, device=u.device)
         labels = torch.where(labels < 0, self.null_label, labels)
-        s_pixel = expand_as(s, u)
-        total = torch.sqrt(s_pixel**2 + s_d**2)
-        centred = u - mean
+        around, s_pixel = self.preconditioning, expand_as(s, u)
         with torch.autocast(u.device.type, torch.bfloat16, enabled=u.is_cuda or self.bf16):
-            residual = self.unet((centred / total).float(), (s.log() / 4).float(), labels)
-        d = mean + (s_d / total) ** 2 * centred + s_pixel * s_d / total * residual.float()
-        return d.float()
+            answer = self.unet(around.scaled(u, s_pixel).float(), (s.log() / 4).float(), labels)
+        return around.estimate(answer.float(), u, s_pixel).float()
 
     def log_denoiser(self, labels: Tensor | None = None) -> LogDenoiser:
         """Bind the labels [B] (None: no class), leaving a callable (u, s) → D."""

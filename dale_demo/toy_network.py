@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from dale_demo.checks import check_float, check_int
 from dale_demo.noise import seeds_of
 from dale_demo.objectives import m_dsm, m_esm
+from dale_demo.preconditioning import Preconditioning
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL, GeometricBrownianMotion, expand_as
 from dale_demo.score import Score, from_denoiser
 from dale_demo.toy import ToyData
@@ -64,13 +65,11 @@ class ToyTraining:
 
 
 class ToyDenoiser(nn.Module):
-    """D(u, s) = E[ln X₀ | X_t] with u = ln x − m(t), preconditioned as in `network.Denoiser`:
+    """D(u, s) = E[ln X₀ | X_t] with u = ln x − m(t); see `Preconditioning`.
 
-        D = ȳ + c_skip (u − ȳ) + c_out F(c_in (u − ȳ), ¼ ln s),
-        c_skip = s_d² / (s² + s_d²),  c_out = s s_d / √(s² + s_d²),  c_in = 1 / √(s² + s_d²).
-
-    F is a perceptron of its input and its sines and cosines. The last layer starts at zero, so that
-    D, untrained, is the exact denoiser of log-normal data with the means ȳ and the spread s_d.
+    F is a perceptron of c_in (u − ȳ), its sines and cosines, and ¼ ln s. The last layer starts at
+    zero, so that D, untrained, is the exact denoiser of log-normal data with the means ȳ and the
+    spread s_d.
 
     Args:
         data: The distribution, whose log moments are ȳ [2] and s_d.
@@ -96,11 +95,9 @@ class ToyDenoiser(nn.Module):
     def forward(self, u: Tensor, noise_level: Tensor) -> Tensor:
         """Estimate ln x₀ [B, 2] from `u` [B, 2] and s [B]."""
         s = expand_as(noise_level, u).clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL)
-        total = torch.sqrt(s**2 + self.log_std**2)
-        centred = u - self.log_mean
-        residual = self.layers(_features(centred / total, s.log() / 4).float())
-        skip, out = (self.log_std / total) ** 2, s * self.log_std / total
-        return self.log_mean + skip * centred + out * residual
+        around = Preconditioning(self.log_mean, self.log_std)
+        answer = self.layers(_features(around.scaled(u, s), s.log() / 4).float())
+        return around.estimate(answer, u, s)
 
     @property
     def weights(self) -> int:
