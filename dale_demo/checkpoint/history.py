@@ -30,8 +30,8 @@ def _run(record: Mapping[str, Any]) -> Iterator[str]:
     guidance = setting(record, "guidance", 1)
     if guidance != 1:
         yield _teacher(record, guidance)
-    if setting(record, "recipe", "edm") == "consistency":
-        yield _CONSISTENCY
+    if about := _DISTILLATION.get(setting(record, "recipe", "edm")):
+        yield about
     yield fenced(record["command"], "bash")
     rows = [("Hardware", record.get("hardware", "not recorded"))]
     if "images" in record:
@@ -110,6 +110,8 @@ def _loss(record: Mapping[str, Any], guidance: float) -> str:
     recipe = setting(record, "recipe", "edm")
     if recipe == "consistency":
         return "consistency; 0 where every state is taken to the end of its trajectory"
+    if recipe == "matching":
+        return "half the mean square of the step that each image is told to take"
     if recipe == "paper":
         return "M-DSM as in the paper: mean squared error of ln x₀, t uniform"
     return "M-DSM, preconditioned; 1 is no better than the data's mean"
@@ -138,11 +140,19 @@ This run learned from a teacher, not from the data's own ln x₀. The teacher is
 guided {direction} a weaker one with w = {guidance:g}{levels}
 ([autoguidance](https://arxiv.org/abs/2406.02507)). It takes two network evaluations for each score;
 the network that has learned the same score takes one."""
-_CONSISTENCY = """\
+_DISTILLATION = {
+    "consistency": """\
 This run distilled a teacher, the network that it started from: from a noised image it followed the
 teacher's probability flow a little down, and brought its own estimates at both ends together
 ([consistency models](https://arxiv.org/abs/2303.01469)). Its estimate is therefore not the mean of
-all images that a state may come from, but one of them."""
+all images that a state may come from, but one of them.""",
+    "matching": """\
+This run distilled a teacher, the network that it started from, by the distribution of its images: a
+second network learned the score of the images that this one makes, and every image took a step
+along the difference between the teacher's score and that one
+([distribution matching](https://arxiv.org/abs/2311.18828)). Its estimate is therefore not the mean
+of all images that a state may come from, but one of them.""",
+}
 _THREE_NETWORKS = """\
 This run learned from a teacher, not from the data's own ln x₀. The teacher is a trained network, to
 whose score w − 1 times the difference between the scores of a better and a weaker network is added,

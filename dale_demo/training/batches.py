@@ -1,7 +1,7 @@
 """Batches of images, labels, times and noise, all drawn from (seed, step)."""
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -13,6 +13,59 @@ from dale_demo.data import Dataset
 from dale_demo.network import MAX_NOISE_LEVEL, MIN_NOISE_LEVEL
 from dale_demo.noise import seeds_of
 from dale_demo.training.config import TrainingConfig
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What distribution matching draws beside a batch.
+
+    Args:
+        levels: Standard normals of the noise levels for the partner and for the student [B, 2].
+        z: Standard normals [B, N + 1, C, H, W]: between the N leaps, then for the student's images
+            and for the partner's.
+    """
+
+    levels: Tensor
+    z: Tensor
+
+
+NO_DRAWS = Draws(torch.empty(0), torch.empty(0))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the losses of a step are made of.
+
+    Args:
+        x0: Positive images [B, C, H, W].
+        labels: Class of each, −1 where there is none [B].
+        t: Times [B] of `paper.PROCESS`.
+        z: Standard normals [B, C, H, W].
+        step, steps: Of the run: those taken before, and all.
+        draws: What distribution matching needs besides.
+    """
+
+    x0: Tensor
+    labels: Tensor
+    t: Tensor
+    z: Tensor
+    step: int
+    steps: int
+    draws: Draws = NO_DRAWS
+
+    @property
+    def progress(self) -> float:
+        """Share of the run before this step, in [0, 1)."""
+        return self.step / self.steps
+
+
+def matching_draws(shape: torch.Size, config: TrainingConfig, step: int) -> Draws:
+    """Draw `Draws` of `step` for all processes, on the CPU; `shape` is that of z in the batch."""
+    size, *image = shape
+    generator = torch.Generator().manual_seed(seeds_of(config.seed, [MATCHING_STREAM + step])[0])
+    levels = torch.randn((size, 2), generator=generator)
+    z = torch.randn((size, len(config.levels[0]) + 1, *image), generator=generator)
+    return Draws(levels, z)
 
 
 def global_batch(data: Dataset, config: TrainingConfig, step: int) -> tuple[Tensor, ...]:
@@ -45,6 +98,9 @@ def _times(config: TrainingConfig, generator: torch.Generator) -> Tensor:
     log_s = config.log_noise_mean + config.log_noise_std * normal
     return paper.PROCESS.time(log_s.exp().clamp(MIN_NOISE_LEVEL, MAX_NOISE_LEVEL))
 
+
+MATCHING_STREAM = 2**48
+"""Random stream of the first step's `Draws`; those of batches and epochs lie below."""
 
 MAX_SHIFT, MAX_TURN, MAX_SCALE, MAX_SHEAR = 2.0, math.radians(10), 0.1, 0.1
 """Of an augmented image: pixels, radians, share of its size, and pixels sideways per pixel down."""

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 MAX_IMAGES = 10**12
 MAX_SEED = 2**63 - 1
 
-Recipe = Literal["edm", "paper", "consistency"]
+Recipe = Literal["edm", "paper", "consistency", "matching"]
+DISTILLATION: tuple[Recipe, ...] = ("consistency", "matching")
+"""The recipes that learn from a trained network how to sample in few evaluations."""
 Rule = Literal["adam", "eg"]
 
 
@@ -40,9 +42,10 @@ class TrainingConfig:
         recipe: Which noise levels are learned, and their weight in the loss: "edm" draws ln s from
             a normal distribution and weighs all levels alike; "paper" draws t uniformly from
             (0, T] of `paper.PROCESS`, so that s ≤ 0.8, and takes ‖D − ln x₀‖² as it is;
-            "consistency" distills a teacher, see `objectives.consistency`, with levels like "edm".
-        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range, but
-            for the recipe "paper".
+            "consistency" distills a teacher, see `objectives.consistency`, with levels like "edm",
+            and "matching" too, see `matching`.
+        log_noise_mean, log_noise_std: ln s ~ N(mean, std²), clipped to the network's range, in
+            the recipes "edm" and "consistency".
         levels: What the network is distilled for, as `CheckpointConfig.levels`.
         augment: Share of images that are shifted, turned, scaled and sheared a little, as
             handwriting varies; see `batches.augmented`.
@@ -89,8 +92,8 @@ class TrainingConfig:
         for name, kind in (("recipe", Recipe), ("rule", Rule)):
             if (value := getattr(self, name)) not in get_args(kind):
                 raise ValueError(f"{name} must be {' or '.join(get_args(kind))}, got {value!r}.")
-        if bool(self.levels) != (self.recipe == "consistency"):
-            raise ValueError("levels are what the recipe consistency distills for, and no other.")
+        if bool(self.levels) != (self.recipe in DISTILLATION):
+            raise ValueError("levels are what distillation is for, and no other recipe.")
         if self.rule == "eg" and self.magnitudes is None:
             # PyTorch's own start has synapses of zero, which only an additive rule can move.
             object.__setattr__(self, "magnitudes", "log-normal")

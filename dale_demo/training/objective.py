@@ -1,6 +1,6 @@
-"""What a network learns from: the data, a guided teacher, or the trajectories of a teacher."""
+"""What a network learns from: the data, a guided teacher, its trajectories or its distribution."""
 
-import hashlib
+import copy
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,31 +13,14 @@ from dale_demo.objectives import consistency, m_dsm, m_esm
 from dale_demo.paper import PROCESS
 from dale_demo.process import DEFAULT_MIN_NOISE_LEVEL
 from dale_demo.score import LogDenoiser, from_denoiser
+from dale_demo.training.batches import Batch
 from dale_demo.training.config import TrainingConfig
-from dale_demo.training.teacher import Teacher
+from dale_demo.training.matching import FromDistribution
+from dale_demo.training.teacher import Teacher, fingerprint
 
 FIRST_GAP, LAST_GAP = 1 / 2, 1 / 9
 """d of `objectives.consistency` at the start, and from `GAP_SHARE` of the images on."""
 GAP_SHARE = 0.6
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What the losses of a step are made of.
-
-    Args:
-        x0: Positive images [B, C, H, W].
-        labels: Class of each, −1 where there is none [B].
-        t: Times [B] of `paper.PROCESS`.
-        z: Standard normals [B, C, H, W].
-        progress: Share of the run's images seen before this step, in [0, 1).
-    """
-
-    x0: Tensor
-    labels: Tensor
-    t: Tensor
-    z: Tensor
-    progress: float
 
 
 class Objective(Protocol):
@@ -135,10 +118,7 @@ class FromTrajectories:
 
     @property
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(b"consistency")
-        for parameter in self.teacher.model.parameters():
-            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint("consistency", self.teacher)
 
     @property
     def min_noise_level(self) -> float:
@@ -178,12 +158,15 @@ def objective_of(
     Raises:
         ValueError: A network is missing, or one too many; or as for `Teacher`.
     """
-    if config.recipe == "consistency":
+    if config.recipe in ("consistency", "matching"):
         if teacher is None or weaker is not None or config.guidance != 1:
             raise ValueError(
                 "Distillation takes one teacher, and neither a weaker one nor guidance."
             )
         teacher.config.check_posterior_mean("distillation")
-        return FromTrajectories(teacher)
+        if config.recipe == "consistency":
+            return FromTrajectories(teacher)
+        partner = copy.deepcopy(teacher.model).requires_grad_(True)
+        return FromDistribution(teacher, config.levels[0], partner)
     guided = Teacher.of(teacher, weaker, config)
     return FromTeacher(guided, log_std) if guided else FromData(config.recipe, log_std)

@@ -8,19 +8,16 @@ no random state to store.
 import dataclasses
 import json
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
 from dale_demo import paper
@@ -30,10 +27,13 @@ from dale_demo.checkpoint.files import CONFIG_FILE, MAX_CONFIG_BYTES, Checkpoint
 from dale_demo.checkpoint.folder import Checkpoint, save_checkpoint
 from dale_demo.data import Dataset
 from dale_demo.network import Denoiser
-from dale_demo.training.batches import global_batch
+from dale_demo.training.averages import ema_update, thinned
+from dale_demo.training.batches import NO_DRAWS, Batch, Draws, global_batch, matching_draws
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.initial import check_weights, drawn_network, initial_model
-from dale_demo.training.objective import Batch, Objective, objective_of
+from dale_demo.training.interruption import uninterrupted
+from dale_demo.training.matching import FromDistribution
+from dale_demo.training.objective import Objective, objective_of
 from dale_demo.training.state import (
     STATE_FILE,
     State,
@@ -46,12 +46,11 @@ from dale_demo.training.state import (
 from dale_demo.training.synapses import (
     copied,
     optimizers,
+    partner_optimizer,
     sign_changes,
     synapse_record,
     synapses,
 )
-
-Tensors = tuple[Tensor, ...] | list[Tensor]
 
 SAVE_SECONDS = 180.0
 """How often an unfinished run is saved."""
@@ -157,33 +156,6 @@ def _steps(run: "_Run", report_every: int) -> Generator[Progress, None, None]:
     run.save()
 
 
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the block is done, so that a step is taken whole or not at all.
-
-    SIGTERM too, where a Python function handles it. An interrupt between the optimiser's update
-    and that of the average would leave the two a step apart, and the run could not resume exactly.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python handles signals in the main thread alone
-        return
-    received: list[tuple[int, FrameType | None]] = []
-    held: dict[int, Callable[[int, FrameType | None], Any]] = {
-        number: handler
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if callable(handler := signal.getsignal(number))
-    }
-    for number in held:
-        signal.signal(number, lambda *call: received.append(call))
-    try:
-        yield
-    finally:
-        for number, handler in held.items():
-            signal.signal(number, handler)
-    for number, frame in received:
-        held[number](number, frame)
-
-
 class _Run:
     """The mutable side of one training run."""
 
@@ -213,11 +185,19 @@ class _Run:
         self.model = initial_model(config, data, initial).to(self.accelerator.device)
         ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         rule = optimizers(self.model, config)
-        self.trained = Trained(self.model, ema, rule)
         self.start = copied(synapses(self.model))
         prepared, *self.optimizers = self.accelerator.prepare(self.model, *rule)
         self.network = torch.compile(prepared) if compiled else prepared
         self.model.bf16 = bf16
+        self.trained = Trained(self.model, ema, rule)
+        self.matching = objective if isinstance(objective, FromDistribution) else None
+        if self.matching:
+            partner = self.matching.partner.to(self.accelerator.device)
+            partner.bf16 = bf16
+            beside = partner_optimizer(partner, config)
+            self.trained = Trained(self.model, ema, [*rule, beside], partner)
+            prepared, self.beside = self.accelerator.prepare(partner, beside)
+            self.partner = torch.compile(prepared) if compiled else prepared
         self.total_steps = math.ceil(config.images / config.batch_size)
 
     @property
@@ -258,7 +238,7 @@ class _Run:
         self.model.train()
         losses = []
         for step in range(state.step, min(state.step + steps, self.total_steps)):
-            with _uninterrupted():
+            with uninterrupted():
                 losses.append(self._step(step))
                 state.step += 1
         loss = self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
@@ -268,30 +248,48 @@ class _Run:
         images = state.step * self.config.batch_size
         state.curve.append((images, loss))
         if len(state.curve) > CURVE_POINTS:
-            state.curve = _thin(state.curve, CURVE_POINTS // 2)
+            state.curve = thinned(state.curve, CURVE_POINTS // 2)
         return Progress(state.step, images, self.config.images, loss, state.seconds)
 
     def _step(self, step: int) -> Tensor:
         batch = self._batch(step)
-        loss = self.objective.losses(lambda u, s: self.network(u, s, batch.labels), batch).mean()
+
+        def denoiser(u: Tensor, s: Tensor) -> Tensor:
+            return self.network(u, s, batch.labels)
+
+        def partner(u: Tensor, s: Tensor) -> Tensor:
+            return self.partner(u, s, batch.labels)
+
+        if self.matching:
+            loss = self.matching.partner_losses(denoiser, partner, batch).mean()
+            self._descend(loss, [self.beside], step)
+        loss = self.objective.losses(denoiser, batch).mean()
+        self._descend(loss, self.optimizers, step)
+        self.trained.ema.update_parameters(self.model)
+        return loss.detach()
+
+    def _descend(self, loss: Tensor, optimizers: Sequence[Optimizer], step: int) -> None:
+        """Take a step of each optimiser on the gradients of `loss`."""
         self.accelerator.backward(loss)
         share = self.config.schedule(step)
-        for optimizer in self.optimizers:
+        for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = share * group["initial_lr"]
             optimizer.step()
             optimizer.zero_grad()
-        self.trained.ema.update_parameters(self.model)
-        return loss.detach()
 
     def _batch(self, step: int) -> Batch:
         """This process's rows of the global batch of `step`."""
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         share = self.config.batch_size // world
         own = slice(rank * share, (rank + 1) * share)
+        device, draws = self.accelerator.device, NO_DRAWS
         parts = global_batch(self.data, self.config, step)
-        x0, labels, t, z = (part[own].to(self.accelerator.device) for part in parts)
-        return Batch(x0, labels, t, z, progress=step / self.total_steps)
+        if self.matching:
+            every = matching_draws(parts[-1].shape, self.config, step)
+            draws = Draws(every.levels[own].to(device), every.z[own].to(device))
+        x0, labels, t, z = (part[own].to(device) for part in parts)
+        return Batch(x0, labels, t, z, step, self.total_steps, draws)
 
     def save(self) -> None:
         """Write checkpoint and state; drop the state once training is finished."""
@@ -325,7 +323,7 @@ class _Run:
             "images": self.state.step * self.config.batch_size,
             "seconds": round(self.state.seconds),
             "settings": _plain(self.config),
-            "loss_curve": _thin(self.state.curve),
+            "loss_curve": thinned(self.state.curve),
         }
         if self.state.before:
             facts["before"] = self.state.before
@@ -342,28 +340,6 @@ class _Run:
         )
 
 
-def ema_update(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
-    """The update of an exponential average of weights, for torch's `AveragedModel`.
-
-    Of n steps it averages over about the last n/10 at first, and over 1/(1 − `decay`) at most, so
-    that a short run forgets its start as well as a long one does.
-    """
-
-    @torch.no_grad()
-    def update(averaged: Tensors, current: Tensors, count: Tensor | int) -> None:
-        share = (9 / (10 + torch.as_tensor(count))).clamp_min(1 - decay)
-        torch._foreach_lerp_(averaged, current, [share] * len(averaged))
-
-    return update
-
-
 def _plain(settings: Any) -> dict[str, Any]:
     """A dataclass as it comes back from JSON, where tuples are lists."""
     return json.loads(json.dumps(dataclasses.asdict(settings)))
-
-
-def _thin(curve: list[tuple[int, float]], points: int = 100) -> list[tuple[int, float]]:
-    """Average neighbours until at most `points` remain."""
-    width = math.ceil(len(curve) / points)
-    chunks = [curve[i : i + width] for i in range(0, len(curve), width or 1)]
-    return [(c[-1][0], round(sum(loss for _, loss in c) / len(c), 5)) for c in chunks]

@@ -18,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
@@ -32,8 +33,9 @@ from dale_demo.checkpoint.weights import read_tensors
 from dale_demo.network import Denoiser
 
 STATE_FILE = "training.safetensors"
-MAX_STATE_BYTES = 5 * MAX_WEIGHT_BYTES
-"""Weights, average and two moments make four; the fifth leaves room for the header."""
+MAX_STATE_BYTES = 8 * MAX_WEIGHT_BYTES
+"""Weights, average and two moments make four; a partner adds three; the eighth leaves room for the
+header."""
 
 MAX_STEP = 10**15
 """More than any run can reach, in steps or images: larger numbers are damage."""
@@ -62,15 +64,23 @@ class State:
 
 @dataclass(frozen=True)
 class Trained:
-    """What an optimiser step changes: the network, its average, and the moments of its weights.
+    """What an optimiser step changes: networks, their moments, and the average of the first.
 
     Args:
-        optimizers: Each with parameters of its own, all of the model's between them.
+        optimizers: Each with parameters of its own, all of the networks' between them.
+        partner: A network that is trained beside.
     """
 
     model: Denoiser
     ema: AveragedModel
     optimizers: Sequence[Optimizer]
+    partner: Denoiser | None = None
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Of the network, then of its partner."""
+        partner = self.partner.parameters() if self.partner else ()
+        return [*self.model.parameters(), *partner]
 
     def moments(self) -> list[dict[str, Tensor]]:
         """The state that the optimisers keep of each parameter, to read and to change."""
@@ -80,13 +90,16 @@ class Trained:
             for group in optimizer.param_groups
             for parameter in group["params"]
         }
-        return [owners[p].state[p] for p in self.model.parameters()]
+        return [owners[p].state[p] for p in self.parameters]
 
 
 def write_state(folder: Path, state: State, trained: Trained, agreement: Mapping[str, Any]) -> None:
     """Write the file of a run in `folder`; `agreement` is what `read_state` will insist on."""
     tensors = {f"model.{key}": value for key, value in trained.model.state_dict().items()}
     tensors |= {f"ema.{key}": value for key, value in trained.ema.module.state_dict().items()}
+    if trained.partner:
+        state_dict = trained.partner.state_dict()
+        tensors |= {f"partner.{key}": value for key, value in state_dict.items()}
     for i, moments in enumerate(trained.moments()):
         tensors |= {f"{name}.{i}": moments[name] for name in MOMENTS}
     plain = {key: value.detach().contiguous().cpu().clone() for key, value in tensors.items()}
@@ -189,7 +202,9 @@ def _fill(trained: Trained, tensors: dict[str, Tensor], step: int) -> None:
     trained.model.load_state_dict(_group(tensors, "model"))
     trained.ema.module.load_state_dict(_group(tensors, "ema"))
     trained.ema.n_averaged.fill_(step)
-    pairs = zip(trained.model.parameters(), trained.moments(), strict=True)
+    if trained.partner:
+        trained.partner.load_state_dict(_group(tensors, "partner"))
+    pairs = zip(trained.parameters, trained.moments(), strict=True)
     for i, (p, moments) in enumerate(pairs):
         # In the parameter's own memory format: fused Adam pairs numbers by their place in memory.
         moments |= {name: _like(p, tensors[f"{name}.{i}"]) for name in MOMENTS}

@@ -7,7 +7,7 @@ the price of two numbers for each and of a network of another shape than its add
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,13 +66,24 @@ def draw_synapses(
 def optimizers(model: nn.Module, config: TrainingConfig) -> list[Optimizer]:
     """The optimisers of the rule in `config`; each group's peak rate is its "initial_lr"."""
     if config.rule == "adam":
-        return [_with_peak(Adam(model.parameters(), lr=config.learning_rate, fused=True))]
+        return [_with_peak(_adam(model.parameters(), config, config.learning_rate))]
     moved = synapses(model)
     rest = [p for name, p in model.named_parameters() if name not in moved]
     return [
         _with_peak(ExponentiatedAdam(moved.values(), lr=config.synapse_rate)),
-        _with_peak(Adam(rest, lr=config.learning_rate, fused=True)),
+        _with_peak(_adam(rest, config, config.learning_rate)),
     ]
+
+
+def partner_optimizer(partner: nn.Module, config: TrainingConfig) -> Optimizer:
+    """The optimiser of a network that is trained beside; it has to keep up with the student."""
+    return _with_peak(_adam(partner.parameters(), config, 2 * config.learning_rate))
+
+
+def _adam(parameters: Iterable[nn.Parameter], config: TrainingConfig, rate: float) -> Adam:
+    # Two networks that chase each other are slowed by momentum.
+    betas = (0.0, 0.99) if config.recipe == "matching" else (0.9, 0.999)
+    return Adam(parameters, lr=rate, betas=betas, fused=True)
 
 
 def _with_peak(optimizer: Optimizer) -> Optimizer:

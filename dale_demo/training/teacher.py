@@ -101,8 +101,14 @@ class Teacher:
 
         An unfinished run is continued only under a teacher with the same fingerprint.
         """
-        digest = hashlib.sha256(str((self.guidance, self.guidance_below)).encode())
-        for checkpoint in (self.teacher, self.weaker):
-            for parameter in checkpoint.model.parameters():
-                digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        settings = str((self.guidance, self.guidance_below))
+        return fingerprint(settings, self.teacher, self.weaker)
+
+
+def fingerprint(settings: str, *networks: Checkpoint) -> str:
+    """A digest of networks' weights, and of how they are used."""
+    digest = hashlib.sha256(settings.encode())
+    for checkpoint in networks:
+        for parameter in checkpoint.model.parameters():
+            digest.update(parameter.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

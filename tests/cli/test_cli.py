@@ -475,6 +475,11 @@ def test_a_trained_network_is_distilled_for_few_evaluations(train, tmp_path, ref
     assert config.levels == ((4.0, 1.0), (2.0,))
     assert config.dataset == load_config(tmp_path / "net").dataset
     assert config.training["settings"]["recipe"] == "consistency"
+    matched = ("--method", "matching", "--images", 16, "--out", tmp_path / "matched")
+    invoke(*command, *matched)
+    config = load_config(tmp_path / "matched")
+    assert config.levels == ((1.1, 0.4), (1.1,))
+    assert config.training["settings"]["learning_rate"] == 3e-4
     assert "holds a finished network" in refused(*few)
     assert "must fall" in refused(*few, "--overwrite", "--levels", "1,4")
     assert "this run learns from" in refused(*command, "--out", tmp_path / "net", "--overwrite")

@@ -80,7 +80,7 @@ def test_what_cannot_be_distilled_is_refused(teacher, halves, tmp_path):
         with pytest.raises(ValueError, match="takes one teacher"):
             train(halves, tmp_path / "net", DISTILLED, **options)
     for settings in ({"recipe": "edm"}, {"levels": ()}):
-        with pytest.raises(ValueError, match="levels are what the recipe consistency"):
+        with pytest.raises(ValueError, match="levels are what distillation is for"):
             dataclasses.replace(DISTILLED, **settings)
 
 

@@ -20,6 +20,7 @@ from dale_demo.paper import PROCESS
 from dale_demo.process import LogNormal
 from dale_demo.training import objective
 from dale_demo.training import run as training
+from dale_demo.training.averages import ema_update
 from dale_demo.training.batches import global_batch
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.continuation import check_data, continued
@@ -510,7 +511,7 @@ def test_the_average_weighs_steps_as_it_says(steps, decay):
     """Against the weight of each step, written out as a product."""
     values = torch.randn(steps, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     model = torch.nn.Linear(3, 1, bias=False, dtype=torch.float64)
-    average = training.AveragedModel(model, multi_avg_fn=training.ema_update(decay))
+    average = training.AveragedModel(model, multi_avg_fn=ema_update(decay))
     for value in values:
         model.weight.data[0] = value
         average.update_parameters(model)
