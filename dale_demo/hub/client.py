@@ -100,7 +100,7 @@ class Client:
         """
         try:
             started = time.monotonic()
-            commit = with_idle_timeout(lambda _: self._commit(name), IDLE_TIMEOUT)
+            commit = with_idle_timeout(lambda _: find_commit(name, self._token), IDLE_TIMEOUT)
             idle = time.monotonic() - started
             # Held from here on: between the check and the load, another download could remove it.
             with self._hold(self._repository(name) / "snapshots" / commit):
@@ -109,15 +109,6 @@ class Client:
         except Exception as error:
             raise translate(error, name) from error
         return found
-
-    def _commit(self, name: HubName) -> str:
-        api = HfApi(token=self._token)
-        info = api.model_info(
-            name.repo_id, revision=name.revision, timeout=IDLE_TIMEOUT, expand=["sha"]
-        )
-        if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
-            raise LookupError(f"no commit: {info.sha!r}")
-        return str(info.sha)
 
     def _repository(self, name: HubName) -> Path:
         return Path(self._cache, repo_folder_name(repo_id=name.repo_id, repo_type="model"))
@@ -208,6 +199,20 @@ class Client:
             note = folder.parents[1] / "refs" / name.revision
             note.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(note, folder.name.encode())
+
+
+def find_commit(name: HubName, token: bool | None) -> str:
+    """Ask the Hub for the full commit of a revision; `token` is as the client takes it.
+
+    Raises:
+        LookupError: The answer is none; and what the client raises.
+    """
+    info = HfApi(token=token).model_info(
+        name.repo_id, revision=name.revision, timeout=IDLE_TIMEOUT, expand=["sha"]
+    )
+    if not re.fullmatch("[0-9a-f]{40}", str(info.sha)):
+        raise LookupError(f"no commit: {info.sha!r}")
+    return str(info.sha)
 
 
 def _bar(heartbeat: Heartbeat, size: int) -> type[tqdm]:

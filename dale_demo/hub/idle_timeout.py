@@ -5,13 +5,18 @@ few bytes at a time, or one that drops the connection and is asked again. What i
 time since the last progress.
 """
 
+import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, wait
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+AHEAD, POLL_SECONDS = 16, 0.2
+"""How many pieces a stream is ahead of its reader, and how often it looks whether that is still
+there."""
 
 
 class IdleTimeoutError(TimeoutError):
@@ -72,3 +77,57 @@ def with_idle_timeout(
             heartbeat.cancel()
             raise IdleTimeoutError(f"no progress for {seconds:g} s")
     return outcome.result()
+
+
+def stream_with_idle_timeout(
+    source: Callable[[], Iterable[bytes]], seconds: float
+) -> Iterator[bytes]:
+    """Yield the pieces of `source`, or raise what it raises.
+
+    The time in which the caller works on a piece does not count.
+
+    Args:
+        source: Called and iterated over in a daemon thread, at most `AHEAD` pieces in advance.
+        seconds: Longest time to wait for a piece.
+
+    Raises:
+        IdleTimeoutError: None came for `seconds`. The thread ends with its next piece, as it does
+            when the caller closes this generator.
+    """
+    pieces: queue.Queue[bytes | BaseException | None] = queue.Queue(AHEAD)
+    closed = threading.Event()
+
+    def put(piece: bytes | BaseException | None) -> None:
+        while not closed.is_set():
+            try:
+                return pieces.put(piece, timeout=POLL_SECONDS)
+            except queue.Full:
+                continue
+        raise IdleTimeoutError("cancelled")
+
+    def run() -> None:
+        try:
+            for piece in source():
+                put(piece)
+            put(None)
+        except BaseException as error:  # of any kind: it is raised again in the caller's thread
+            if not closed.is_set():
+                put(error)
+
+    threading.Thread(target=run, daemon=True, name="stream_with_idle_timeout").start()
+    try:
+        while (piece := _next(pieces, seconds)) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+    finally:
+        closed.set()
+
+
+def _next(
+    pieces: "queue.Queue[bytes | BaseException | None]", seconds: float
+) -> bytes | BaseException | None:
+    try:
+        return pieces.get(timeout=seconds)
+    except queue.Empty:
+        raise IdleTimeoutError(f"no progress for {seconds:g} s") from None
