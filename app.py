@@ -28,6 +28,7 @@ PAGES = [
     st.Page(page("sample"), title="Sample", default=True),
     st.Page(page("restore"), title="Noise and restore", url_path="restore"),
     st.Page(page("dales_law"), title="Dale’s law", url_path="dale"),
+    st.Page(page("weights"), title="Weights", url_path="weights"),
     st.Page(page("playground"), title="Playground", url_path="playground"),
     st.Page(page("theory"), title="Theory", url_path="theory"),
     # The default page lives at /, and would not be found under its own name.

@@ -13,17 +13,17 @@ PACKAGE = "dale_demo"
 LAYERS = (
     {"checks"},
     {"process", "noise", "datasets", "hardware"},
-    {"score", "objectives", "data"},
+    {"score", "preconditioning", "objectives", "data"},
     {"samplers", "toy", "toy_network", "network", "paper"},
     {"plasticity", "drawing"},
-    {"checkpoint", "theory"},
+    {"checkpoint", "weights", "theory"},
     {"sampling", "trajectory", "restoration"},
     {"training", "evaluation", "hub"},
     {"cli", "ui"},
     {"__main__"},
 )
 """The package from the bottom up; within a layer, imports have no direction but make no circle."""
-PAGES = {"sample", "restore", "dales_law", "playground", "theory"}
+PAGES = {"sample", "restore", "dales_law", "weights", "playground", "theory"}
 FOR_PAGES_ONLY = {"streamlit", "plotly"}
 
 Imports = dict[str, set[str]]

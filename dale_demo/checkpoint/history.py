@@ -73,34 +73,30 @@ def _teacher(record: Mapping[str, Any], guidance: float) -> str:
 
 def _synapses(found: Mapping[str, Any]) -> str:
     """What training has done to the synapses, from what `training.synapses` records."""
-    columns = ("log_mean", "log_std", "log_skew", "ks_log_normal", "ks_normal")
-    heads = ("Synapses", "Mean of ln|w|", "S.d.", "Skewness", "KS to log-normal", "KS to normal")
-    rows = (
-        (title, *(f"{found[name][column]:.3f}" for column in columns))
-        for title, name in (("As drawn", "start"), ("Trained", "end"))
-    )
-    return (
+    parts = [
         f"**{found['changed_sign']:,} of {found['signed']:,} synapses changed sign** since they "
         f"were drawn. The network has {found['count']:,} synapses, the numbers of its convolutions "
         f"and linear maps, and {found['others']:,} other parameters, biases and norms. "
         f"{found['layers_log_normal']} of {found['layers']} layers are nearer to a log-normal than "
-        "to a normal distribution (by the Kolmogorov–Smirnov distance, KS).\n\n"
-        + text_table(heads, rows)
-        + _change(found["change"])
-    )
-
-
-def _change(distances: Mapping[str, float]) -> str:
-    """In which variable the change is nearest to normal, after its paragraph."""
-    if not distances:
-        return ""
-    nearest = _SPACES[min(distances, key=lambda name: distances[name])]
-    listed = ", ".join(f"{space} {distances[name]:.3f}" for name, space in _SPACES.items())
-    return (
-        f"\n\nThe change since the start is nearest to a normal distribution in {nearest} (KS: "
-        f"{listed}); where a run is not so long that it forgets its start, that tells [the "
-        f"geometry of its learning rule]({_GEOMETRY})."
-    )
+        "to a normal distribution (by the Kolmogorov–Smirnov distance, KS)."
+    ]
+    if "end" in found:
+        columns = ("log_mean", "log_std", "log_skew", "ks_log_normal", "ks_normal")
+        heads = ("Synapses", "Mean of ln|w|", "S.d.", "Skewness", "KS to log-normal", "to normal")
+        rows = (
+            (title, *(f"{found[name][column]:.3f}" for column in columns))
+            for title, name in (("As drawn", "start"), ("Trained", "end"))
+        )
+        parts.append(text_table(heads, rows))
+    if "nearest" in found:
+        distances = found["change"].items()
+        listed = ", ".join(f"{_SPACES[name]} {distance:.3f}" for name, distance in distances)
+        parts.append(
+            f"The change since then is nearest to normal in {_SPACES[found['nearest']]} (KS: "
+            f"{listed}), which tells [the geometry of the learning rule]({_GEOMETRY}); where signs "
+            "changed, ln|w| is ruled out."
+        )
+    return "\n\n".join(parts)
 
 
 def _loss(record: Mapping[str, Any], guidance: float) -> str:

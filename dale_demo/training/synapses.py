@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -29,6 +30,10 @@ ZERO_GAIN = 0.1
 
 Small, so that a residual block still begins close to the identity.
 """
+
+
+MEASURED = ("log_mean", "log_std", "log_skew", "ks_log_normal", "ks_normal")
+"""What is recorded of a distribution of weights; see `weights.report.Layer`."""
 
 
 def synapses(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -106,63 +111,36 @@ def synapse_record(drawn: nn.Module, trained: nn.Module) -> dict[str, Any]:
 
     Returns:
         "count" of the synapses, and "others", the other parameters; "signed", how many synapses had
-        a sign at the start, and "changed_sign", how many of these have another; "start" and
-        "end", each with what `_distribution` measures; "layers", and
-        "layers_log_normal", how many of them are nearer to log-normal than to normal at the end;
-        "change", the Kolmogorov–Smirnov distance from normal of the change of ∇φ(w), by φ; empty
-        where there is none.
+        a sign at the start, and "changed_sign", how many of these have another; "start" and "end",
+        each with `MEASURED` of all synapses; "layers", and "layers_log_normal", how many of them
+        are nearer to log-normal than to normal at the end; "change", the Kolmogorov–Smirnov
+        distance from normal of the change of ∇φ(w), by φ, and "nearest", the φ of the rule. What
+        cannot be fitted is left out.
     """
-    start, end = synapses(drawn), synapses(trained)
-    count = sum(w.numel() for w in end.values())
-    return {
-        "count": count,
-        "others": sum(p.numel() for p in trained.parameters()) - count,
-        "signed": sum(int((w != 0).sum()) for w in start.values()),
-        "changed_sign": sign_changes(start, end),
-        "start": _distribution(start),
-        "end": _distribution(end),
-        "layers": len(end),
-        "layers_log_normal": sum(_is_nearer_log_normal(w) for w in end.values()),
-        "change": _change(start, end),
+    from dale_demo.weights.analyse import analyse  # they need scipy, at the end of a run alone
+    from dale_demo.weights.change import compare
+    from dale_demo.weights.change_report import POTENTIALS
+    from dale_demo.weights.tensors import of_arrays
+
+    start, end = (_arrays(network) for network in (drawn, trained))
+    before, after = (analyse(of_arrays(arrays)) for arrays in (start, end))
+    change = compare(of_arrays(start), of_arrays(end)).whole
+    record: dict[str, Any] = {
+        "count": after.whole.count,
+        "others": after.others,
+        "signed": change.signed,
+        "changed_sign": change.flipped,
+        "layers": len(after.layers),
+        "layers_log_normal": after.nearer_log_normal,
     }
+    if before.whole.fitted and after.whole.fitted:
+        for name, report in (("start", before), ("end", after)):
+            record[name] = {number: getattr(report.whole, number) for number in MEASURED}
+    if change.used:
+        record["change"] = dict(zip(POTENTIALS, change.ks, strict=True))
+        record["nearest"] = change.nearest
+    return record
 
 
-def _distribution(weights: Weights) -> dict[str, float]:
-    """Mean, standard deviation and skewness of ln|w|, and the distances to both distributions."""
-    from dale_demo.plasticity import statistics  # it needs scipy, at the end of a run alone
-
-    w = _flat(weights)
-    w = w[w != 0]
-    log_normal, normal = statistics.fit(w, "log-normal"), statistics.fit(w, "normal")
-    return {
-        "log_mean": log_normal.mean,
-        "log_std": log_normal.std,
-        "log_skew": statistics.log_skew(w),
-        "ks_log_normal": log_normal.ks,
-        "ks_normal": normal.ks,
-    }
-
-
-def _is_nearer_log_normal(weight: Tensor) -> bool:
-    try:
-        record = _distribution({"": weight})
-    except ValueError:  # a layer that still is as it was drawn, at zero
-        return False
-    return record["ks_log_normal"] < record["ks_normal"]
-
-
-def _change(start: Weights, end: Weights) -> dict[str, float]:
-    """Distance from normal of the change, in the space in which each potential's rule adds."""
-    from dale_demo.plasticity import statistics
-
-    before, after = _flat(start), _flat(end)
-    moved = (before != 0) & (after != 0)
-    try:
-        fits = statistics.dual_gaussianity(before[moved], after[moved])
-    except ValueError:  # nothing has changed
-        return {}
-    return {name: fit.ks for name, fit in fits.items()}
-
-
-def _flat(weights: Weights) -> Tensor:
-    return torch.cat([w.detach().cpu().flatten() for w in weights.values()])
+def _arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
+    return {name: p.detach().cpu().numpy() for name, p in network.named_parameters()}

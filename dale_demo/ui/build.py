@@ -17,6 +17,7 @@ from dale_demo.ui.restore import stored_run as restore
 from dale_demo.ui.sample import stored_run as sample
 from dale_demo.ui.shared.stored import StoredItem, Unavailable
 from dale_demo.ui.theory import stored_pictures as theory
+from dale_demo.ui.weights import stored_run as weights
 
 MANIFEST = Path(__file__).with_name("stored.json")
 Manifest = dict[str, dict[str, str]]
@@ -25,7 +26,7 @@ Manifest = dict[str, dict[str, str]]
 
 def all_items() -> list[StoredItem]:
     """Everything that is stored, each after what it is made from."""
-    pages = (sample, restore, dales_law, playground, theory, screenshots)
+    pages = (sample, restore, dales_law, weights, playground, theory, screenshots)
     return [item for page in pages for item in page.items()]
 
 

@@ -19,6 +19,7 @@ ADDRESSES = {
     "sample": "",
     "restore": "restore",
     "dales_law": "dale",
+    "weights": "weights",
     "playground": "playground",
     "theory": "theory",
 }
