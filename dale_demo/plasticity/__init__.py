@@ -7,15 +7,16 @@ from dale_demo.plasticity.observation import RuleState
 from dale_demo.plasticity.rules import (
     ExponentiatedAdam,
     ExponentiatedGradient,
-    NonFiniteGradientError,
     SignConstrainedSGD,
 )
 from dale_demo.plasticity.search import Trial
+from dale_demo.plasticity.sign_preserving import NonFiniteGradientError
 from dale_demo.plasticity.tasks import (
     CorrelatedRegression,
     Digits,
     OnlineRegression,
     RelevantInputs,
+    ScoreNetwork,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "RelevantInputs",
     "Rule",
     "RuleState",
+    "ScoreNetwork",
     "SignConstrainedSGD",
     "Snapshot",
     "Split",

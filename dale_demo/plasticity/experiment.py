@@ -115,7 +115,9 @@ class Experiment:
             raise ValueError("This experiment has run; build another to run it again.")
         wanted = set(np.linspace(0, self.steps, count).round().astype(int).tolist())
         yield self._snapshot(0)
-        for step, batch in enumerate(batches(self.problem.train, self.task, self.seed), 1):
+        for step, batch in enumerate(
+            batches(self.problem, self.problem.train, self.task, self.seed), 1
+        ):
             for learner in self._learners.values():
                 learner.learn(batch)
             if step in wanted:

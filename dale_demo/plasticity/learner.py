@@ -14,9 +14,9 @@ from dale_demo.noise import seeds_of
 from dale_demo.plasticity.rules import (
     ExponentiatedAdam,
     ExponentiatedGradient,
-    NonFiniteGradientError,
     SignConstrainedSGD,
 )
+from dale_demo.plasticity.sign_preserving import NonFiniteGradientError
 from dale_demo.plasticity.tasks import Examples, Problem, Task, weight_parameters
 
 RuleName = Literal["eg", "gd", "sign-constrained", "eg-adam", "adam"]
@@ -28,8 +28,9 @@ OPTIMIZERS: dict[RuleName, Callable[..., Optimizer]] = {
     "adam": Adam,
 }
 
-ORDER_STREAM = 2**32
-"""Random stream of the first epoch's order; tasks draw their data from streams below it."""
+ORDER_STREAM, CORRUPTION_STREAM = 2**32, 2**34
+"""Random streams of the first epoch's order and of what is drawn for the first batch; tasks draw
+their data from streams below both."""
 
 
 class DivergedError(ValueError):
@@ -112,11 +113,12 @@ class Learner:
         )
 
 
-def batches(examples: Examples, task: Task, seed: int) -> Iterator[Examples]:
+def batches(problem: Problem, examples: Examples, task: Task, seed: int) -> Iterator[Examples]:
     """Yield the batches of a whole run: shuffled each epoch, unless the task is online.
 
-    The order depends on the task and the seed alone, so it is the same for every rule.
+    Order and corruption depend on the task and the seed alone, so they are the same for every rule.
     """
+    step = 0
     for epoch in range(task.epochs):
         if task.online or task.batch_size >= len(examples):
             rows = torch.arange(len(examples))
@@ -124,7 +126,9 @@ def batches(examples: Examples, task: Task, seed: int) -> Iterator[Examples]:
             generator = torch.Generator().manual_seed(seeds_of(seed, [ORDER_STREAM + epoch])[0])
             rows = torch.randperm(len(examples), generator=generator)
         for chunk in rows.split(task.batch_size):
-            yield examples[chunk.to(examples.targets.device)]
+            batch = examples[chunk.to(examples.targets.device)]
+            yield problem.shown(batch, seed, CORRUPTION_STREAM + step)
+            step += 1
 
 
 @torch.no_grad()

@@ -30,7 +30,8 @@ Enough for a Kolmogorov–Smirnov distance of 0.006, and a sort of them takes a 
 LOSS_EXAMPLES = 1_000
 """The training loss of a snapshot is that of the first so many examples: its cost is bounded."""
 WATCH_STREAM = 2**33
-"""Random stream that chooses weights to follow, apart from those of data, start and order."""
+"""Random stream that chooses weights to follow, and the next, that corrupts training examples to
+measure a loss on; apart from those of data, start, order and batches."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class RuleState:
         fits: By distribution, of up to `SAMPLED` weights; missing where all weights are equal.
         dual_change: Normal fit to the change of ∇φ(w) since the start, by φ; empty at the start.
         paths: The followed weights [P].
+        images: What the network draws, uint8 [I, H, W]; None where the task has no images.
     """
 
     train_loss: float
@@ -62,6 +64,7 @@ class RuleState:
     fits: Mapping[Distribution, Fit]
     dual_change: Mapping[PotentialName, Fit]
     paths: NDArray[np.float64]
+    images: NDArray[np.uint8] | None
 
 
 class Watch:
@@ -73,11 +76,13 @@ class Watch:
         followed: How many weights have their path kept.
 
     Attributes:
+        train: The training examples that the loss of a snapshot is measured on, as shown.
         sampled: Indices of the weights that fits look at.
         followed: Indices of the followed weights; the first half are on relevant inputs, if any.
     """
 
     def __init__(self, problem: Problem, seed: int, followed: int):
+        self.train = problem.shown(problem.train[:LOSS_EXAMPLES], seed, WATCH_STREAM + 1)
         count = len(flat_weights(problem.start))
         generator = torch.Generator().manual_seed(seeds_of(seed, [WATCH_STREAM])[0])
         order = torch.randperm(count, generator=generator)
@@ -113,7 +118,7 @@ class WatchedLearner(Learner):
             DivergedError: A loss is not finite.
         """
         problem, watch = self.problem, self.watch
-        train_loss, _ = evaluate(self.model, problem, problem.train[:LOSS_EXAMPLES])
+        train_loss, _ = evaluate(self.model, problem, watch.train)
         test_loss, accuracy = evaluate(self.model, problem, problem.test)
         if not (math.isfinite(train_loss) and math.isfinite(test_loss)):
             raise self.diverged()
@@ -134,6 +139,7 @@ class WatchedLearner(Learner):
             fits=_fits(sample),
             dual_change=_dual_change(first, sample),
             paths=weights[watch.followed].double().numpy(),
+            images=None if problem.draw is None else problem.draw(self.model).cpu().numpy(),
         )
 
 

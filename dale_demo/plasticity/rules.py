@@ -8,34 +8,17 @@ With d the gradient (or what momentum or Adam make of it), η the learning rate 
 
 All three keep |w| between a smallest and the largest number of its type, so that no gradient,
 however large, takes a weight through zero, to zero or to infinity. A weight that is zero stays so.
-The formulas are in `updates`. Weights in float16 or bfloat16 are moved in float32, with their state
-in float32, and rounded once a step.
+The first two can add noise to the synapses: see `synaptic_noise`. The formulas are in `updates`.
+Weights in float16 or bfloat16 are moved in float32, with their state in float32, and rounded once a
+step.
 """
-
-import math
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, overload
 
 import torch
 from torch import Tensor
-from torch.nn.utils import get_total_norm
-from torch.optim.optimizer import Optimizer, ParamsT
+from torch.optim.optimizer import ParamsT
 
-from dale_demo.plasticity.updates import (
-    ADAM,
-    MOMENTUM,
-    MULTIPLY,
-    NARROW,
-    SUBTRACT,
-    Change,
-    Direction,
-    Group,
-    State,
-    Tensors,
-    narrow,
-    wide_type,
-    widened,
-)
+from dale_demo.plasticity.sign_preserving import SignPreserving
+from dale_demo.plasticity.updates import ADAM, MOMENTUM, MULTIPLY, SUBTRACT, Group, State, wide_type
 
 EXPONENT_LIMIT = 10.0
 """One step multiplies a weight by a factor between exp(−10) and exp(10), unless told otherwise.
@@ -45,83 +28,7 @@ and a weight that was sent far down by one can come back within a few steps.
 """
 
 
-class NonFiniteGradientError(ValueError):
-    """A gradient holds NaN or infinity; no weight has been touched."""
-
-
-class _SignPreserving(Optimizer):
-    """Skeleton of the rules: gradients → directions d → weights."""
-
-    direction: ClassVar[Direction]
-    change: ClassVar[Change]
-
-    def __init__(self, params: ParamsT, **settings: Any):
-        super().__init__(params, settings)
-
-    def add_param_group(self, param_group: dict[str, Any]) -> None:
-        options = {**self.defaults, **param_group}
-        for name, (valid, expected) in _DOMAINS.items():
-            if name in options and not valid(options[name]):
-                raise ValueError(f"{name} must be {expected}, got {options[name]}.")
-        super().add_param_group(param_group)
-        for p in self.param_groups[-1]["params"]:
-            if not p.is_floating_point() or p.numel() == 0:
-                raise ValueError(
-                    "Every parameter must hold at least one real floating-point weight, "
-                    f"got shape {tuple(p.shape)} of {p.dtype}."
-                )
-
-    @overload
-    def step(self, closure: None = None) -> None: ...
-    @overload
-    def step(self, closure: Callable[[], float]) -> float: ...
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
-        """Update every weight that has a gradient; return the loss of `closure`, if given.
-
-        Raises:
-            NonFiniteGradientError: A gradient is NaN or infinite. All weights are as before.
-        """
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        trained = [[p for p in g["params"] if p.grad is not None] for g in self.param_groups]
-        _require_finite([p.grad for params in trained for p in params])
-        for group, params in zip(self.param_groups, trained, strict=True):
-            self._update(group, params, [p.grad for p in params])
-        return loss
-
-    def _update(self, group: Group, params: Tensors, grads: Tensors) -> None:
-        states = [self._state_of(p, group) for p in params]
-        ws, ds = ([widened(tensor) for tensor in tensors] for tensors in (params, grads))
-        if params and _use_foreach(group["foreach"], params):
-            self.change.foreach(ws, self.direction.foreach(ds, states, group), group)
-        else:
-            for w, d, state in zip(ws, ds, states, strict=True):
-                self.change.single(w, self.direction.single(d, state, group), group)
-        for p, w in zip(params, ws, strict=True):
-            if w is not p:
-                narrow(w, p)
-
-    def _state_of(self, p: Tensor, group: Group) -> State:
-        state = self.state[p]
-        if not state and group["momentum"]:
-            state["momentum_buffer"] = torch.zeros_like(p, dtype=wide_type(p))
-        return state
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Load what `state_dict` returned: PyTorch's own, but a state stays as wide as it was."""
-        super().load_state_dict(state_dict)
-        indices = [i for group in state_dict["param_groups"] for i in group["params"]]
-        params = [p for group in self.param_groups for p in group["params"]]
-        for i, p in zip(indices, params, strict=True):
-            if p.dtype in NARROW:
-                for name, value in state_dict["state"].get(i, {}).items():
-                    self.state[p][name] = value.to(p.device, torch.float32, copy=True)
-
-
-class ExponentiatedGradient(_SignPreserving):
+class ExponentiatedGradient(SignPreserving):
     """Exponentiated gradient: w ← w ∘ exp(clip(−η sign(w) ∘ d, ±exponent_limit) − ηλ).
 
     Mirror descent with φ(w) = Σ|w| ln|w|: the step is plain gradient descent on the dual variable
@@ -140,6 +47,9 @@ class ExponentiatedGradient(_SignPreserving):
             apart, lies between exp(−exponent_limit) and exp(exponent_limit).
         total: If given, every parameter's Σ|w| is brought to this value after each step: the
             normalised EG± of Kivinen and Warmuth (1997). Left out, theirs without normalisation.
+        noise: ς, 0 or in [10⁻⁶, 1]; each step also multiplies w by exp(ς z − ς²/2), see
+            `synaptic_noise`.
+        seed: Of the noise, a whole number, not negative.
         foreach: Update lists of tensors at once; where left out, on CUDA.
 
     Raises:
@@ -157,6 +67,8 @@ class ExponentiatedGradient(_SignPreserving):
         weight_decay: float = 0.0,
         exponent_limit: float = EXPONENT_LIMIT,
         total: float | None = None,
+        noise: float = 0.0,
+        seed: int = 0,
         foreach: bool | None = None,
     ):
         super().__init__(
@@ -166,18 +78,21 @@ class ExponentiatedGradient(_SignPreserving):
             weight_decay=weight_decay,
             exponent_limit=exponent_limit,
             total=total,
+            noise=noise,
+            seed=seed,
             foreach=foreach,
         )
 
 
-class ExponentiatedAdam(_SignPreserving):
+class ExponentiatedAdam(SignPreserving):
     """Exponentiated gradient along Adam's direction d = m̂ / (√v̂ + eps).
 
     m and v are Adam's running means of the gradient and its square, m̂ and v̂ corrected for their
     start at zero. As |d| is about one, η is about the relative change of a weight in a step.
 
     Args:
-        params, lr, weight_decay, exponent_limit, foreach: As in `ExponentiatedGradient`.
+        params, lr, weight_decay, exponent_limit, noise, seed, foreach: As in
+            `ExponentiatedGradient`.
         betas: Decay of the two running means, each in [0, 1).
         eps: > 0.
 
@@ -196,6 +111,8 @@ class ExponentiatedAdam(_SignPreserving):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         exponent_limit: float = EXPONENT_LIMIT,
+        noise: float = 0.0,
+        seed: int = 0,
         foreach: bool | None = None,
     ):
         super().__init__(
@@ -206,6 +123,8 @@ class ExponentiatedAdam(_SignPreserving):
             weight_decay=weight_decay,
             exponent_limit=exponent_limit,
             total=None,
+            noise=noise,
+            seed=seed,
             foreach=foreach,
         )
 
@@ -218,7 +137,7 @@ class ExponentiatedAdam(_SignPreserving):
         return state
 
 
-class SignConstrainedSGD(_SignPreserving):
+class SignConstrainedSGD(SignPreserving):
     """Gradient descent that may not cross zero: w ← sign(w) max(|w|exp(−ηλ) − η sign(w) d, floor).
 
     The additive control for `ExponentiatedGradient`: it too keeps every sign, by projection. A
@@ -255,39 +174,3 @@ class SignConstrainedSGD(_SignPreserving):
             floor=floor,
             foreach=foreach,
         )
-
-
-def _positive(value: float | Tensor) -> bool:
-    return math.isfinite(value) and bool(value > 0)
-
-
-_DOMAINS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "lr": (_positive, "a positive finite number"),
-    "momentum": (lambda value: 0 <= value < 1, "in [0, 1)"),
-    "weight_decay": (lambda value: math.isfinite(value) and value >= 0, "finite and at least 0"),
-    "exponent_limit": (_positive, "a positive finite number"),
-    "total": (lambda value: value is None or _positive(value), "left out, or positive and finite"),
-    "betas": (lambda value: len(value) == 2 and all(0 <= b < 1 for b in value), "two in [0, 1)"),
-    "eps": (_positive, "a positive finite number"),
-    "floor": (_positive, "a positive finite number"),
-}
-
-
-@torch.compiler.disable
-def _require_finite(grads: Iterable[Tensor]) -> None:
-    """Look at all gradients at once; one wait for the device."""
-    grads = list(grads)
-    if any(grad.layout != torch.strided for grad in grads):
-        raise ValueError(
-            "Gradients must be dense, got a sparse one; set sparse=False in its layer."
-        )
-    largest = get_total_norm(grads, norm_type=math.inf).item()
-    if not math.isfinite(largest):
-        raise NonFiniteGradientError(
-            f"The gradients must be finite, their largest is {largest}; lower the learning rate or "
-            "look for the operation that makes it. No weight was changed."
-        )
-
-
-def _use_foreach(wanted: bool | None, params: Tensors) -> bool:
-    return all(p.is_cuda for p in params) if wanted is None else wanted

@@ -80,7 +80,7 @@ def _trial(
     learner = Learner("search", replace(rule, learning_rate=rate), problem)
     failed = Trial(rate, math.inf, None if problem.hits is None else 0.0)
     try:
-        for step, batch in enumerate(batches(examples, task, seed), 1):
+        for step, batch in enumerate(batches(problem, examples, task, seed), 1):
             learner.learn(batch)
             if step % PAUSE_STEPS == 0:
                 yield

@@ -15,6 +15,7 @@ from dale_demo.plasticity import (
     OnlineRegression,
     RelevantInputs,
     Rule,
+    ScoreNetwork,
 )
 from dale_demo.plasticity.learner import DivergedError
 from dale_demo.plasticity.observation import BIN_EDGES
@@ -219,6 +220,8 @@ class Mistake:
         Mistake(lambda: CorrelatedRegression(correlation=1.0), "correlation must be"),
         Mistake(lambda: CorrelatedRegression(start="uniform"), "start must be"),
         Mistake(lambda: Digits(hidden=0), "hidden must be"),
+        Mistake(lambda: ScoreNetwork(epochs=0), "epochs must be"),
+        Mistake(lambda: ScoreNetwork(signs="rows").build(0), "signs must be"),
         Mistake(lambda: Digits(data="no-such-set").build(0), "Unknown data set"),
         Mistake(lambda: Rule("hebb"), "Unknown rule"),
         Mistake(lambda: Rule("eg", 0.0), "learning_rate must be"),

@@ -26,7 +26,11 @@ RULES = {
         p, **{"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, **k}
     ),
     "eg-total": lambda p, **k: ExponentiatedGradient(p, **{"lr": 0.1, "total": 3.0, **k}),
+    "eg-noise": lambda p, **k: ExponentiatedGradient(
+        p, **{"lr": 0.1, "momentum": 0.9, "noise": 0.3, "seed": 1, **k}
+    ),
     "eg-adam": lambda p, **k: ExponentiatedAdam(p, **{"lr": 0.1, "weight_decay": 0.01, **k}),
+    "eg-adam-noise": lambda p, **k: ExponentiatedAdam(p, **{"lr": 0.1, "noise": 0.3, **k}),
     "sign-constrained": lambda p, **k: SignConstrainedSGD(
         p, **{"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01, **k}
     ),
@@ -391,6 +395,11 @@ def test_a_sparse_gradient_is_refused():
         (ExponentiatedGradient, {"lr": 0.1, "weight_decay": -0.1}),
         (ExponentiatedGradient, {"lr": 0.1, "exponent_limit": 0.0}),
         (ExponentiatedGradient, {"lr": 0.1, "total": -1.0}),
+        (ExponentiatedGradient, {"lr": 0.1, "noise": -0.1}),
+        (ExponentiatedGradient, {"lr": 0.1, "noise": math.nan}),
+        (ExponentiatedGradient, {"lr": 0.1, "seed": -1}),
+        (ExponentiatedAdam, {"lr": 0.1, "noise": 1.5}),
+        (ExponentiatedAdam, {"lr": 0.1, "seed": 0.5}),
         (ExponentiatedAdam, {"lr": 0.1, "betas": (0.9, 1.0)}),
         (ExponentiatedAdam, {"lr": 0.1, "eps": 0.0}),
         (SignConstrainedSGD, {"lr": 0.1, "floor": 0.0}),

@@ -7,7 +7,13 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from dale_demo.plasticity import CorrelatedRegression, Digits, OnlineRegression, RelevantInputs
+from dale_demo.plasticity import (
+    CorrelatedRegression,
+    Digits,
+    OnlineRegression,
+    RelevantInputs,
+    ScoreNetwork,
+)
 from dale_demo.plasticity.pruning import pruned
 from dale_demo.plasticity.tasks import relevant_share, weight_parameters
 
@@ -16,6 +22,7 @@ TASKS = [
     OnlineRegression(inputs=30, relevant=2, trials=50),
     CorrelatedRegression(inputs=60, examples=10),
     Digits(hidden=5),
+    ScoreNetwork(hidden=5),
 ]
 
 
@@ -77,7 +84,7 @@ def test_stored_digits():
 
 def test_digits_take_any_data_set_and_keep_test_apart(tmp_path, monkeypatch):
     from dale_demo.data import Dataset
-    from dale_demo.plasticity import tasks
+    from dale_demo.plasticity.tasks import digits
 
     def load(name, split, root):
         fill = {"train": 10, "test": 200}[split]
@@ -85,7 +92,7 @@ def test_digits_take_any_data_set_and_keep_test_apart(tmp_path, monkeypatch):
         assert (name, root) == ("mnist", str(tmp_path))
         return Dataset(name, images, torch.arange(20) % 10, tuple("0123456789"))
 
-    monkeypatch.setattr(tasks, "load", load)
+    monkeypatch.setattr(digits, "load", load)
     monkeypatch.setenv("DALE_DATA", str(tmp_path))
     problem = Digits(data="mnist", hidden=3).build(0)
     assert [len(e) for e in (problem.train, problem.validation, problem.test)] == [18, 2, 20]
