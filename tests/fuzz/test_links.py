@@ -1,4 +1,4 @@
-"""Links: each of the five pages is opened at addresses that no page has written."""
+"""Links: each of the six pages is opened at addresses that no page has written."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +19,9 @@ from dale_demo.ui.restore import page as restore
 from dale_demo.ui.restore import restore_section, session
 from dale_demo.ui.sample import page as sample
 from dale_demo.ui.theory import page as theory
+from dale_demo.ui.weights import page as weights
+from dale_demo.ui.weights import settings as weights_settings
+from dale_demo.weights.tensors import WeightsError
 from tests.fuzz.harness import SEED, STUCK_SECONDS, failures, fault_of
 
 COUNT = 62
@@ -26,7 +29,7 @@ COUNT = 62
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = {
     "sample": ROOT / "app.py",
-    **{name: ROOT / f"tests/ui/{name}/app.py" for name in ("restore", "dales_law")},
+    **{name: ROOT / f"tests/ui/{name}/app.py" for name in ("restore", "dales_law", "weights")},
     **{name: ROOT / f"tests/ui/{name}/app.py" for name in ("playground", "theory")},
 }
 KEYS: dict[str, tuple[str, ...]] = {
@@ -39,8 +42,12 @@ KEYS: dict[str, tuple[str, ...]] = {
         *("restorer", "picture", "level", "noise", "drawer", "walk", "draws", "hole", "answers"),
     ),
     "dales_law": (
-        *("task", "rules", "draw", *(f"eta-{rule}" for rule in RULES)),
+        *("task", "rules", "draw", "synaptic-noise", *(f"eta-{rule}" for rule in RULES)),
         *(key_of(task, size.name) for task, (_, sizes) in TASKS.items() for size in sizes),
+    ),
+    "weights": (
+        *("weights", "beside", "start", "layer", "cortex", "weights-file", "weights-column"),
+        *("beside-file", "start-column"),
     ),
     "playground": (
         *("data", "left", "right", "points", "noise", "steps", "grid", "delta", "seed"),
@@ -57,9 +64,20 @@ NUMBERS = (
 WORDS = (
     *("", " ", "null", "None", "true", "True", "[]", "{}", "../../etc/passwd", "/dev/zero", "\0"),
     *("\ufffd", "𝕏", "x" * 5_000, "a/b", "a/b@../..", "<script>", "**bold**", "%00", "mnist"),
-    *("no class", "0", "painted points", "my upload", "my drawing", "AAAA", "Formula", "dense"),
+    *(
+        "no class",
+        "0",
+        "painted points",
+        "my upload",
+        "my drawing",
+        "my file",
+        "AAAA",
+        "Formula",
+        "dense",
+    ),
     "data to noise",
 )
+LAYER = "unet.first.weight"
 WORST = ("inf", "-1e999", "nan", "9" * 5_000, "1e308")
 VALUES = (*NUMBERS, *WORDS)
 
@@ -67,6 +85,7 @@ DRAWN = (
     *((sample, "player"), (dales_law, "learning_player"), (playground, "particle_player")),
     *((dales_law.story, "draw"), (playground, "_compare"), (restore.story, "qualities")),
     (theory, "_numbers"),
+    *((weights, "_distributions"), (weights, "_numbers"), (weights, "_layers")),
 )
 """What pages draw of finished runs, whatever the address; it is left out."""
 
@@ -104,9 +123,13 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(name: object, public: bool) -> None:
         raise UnreachableError(f"{name} cannot be downloaded: the Hub gives no answer.")
 
+    def not_found(name: str) -> None:
+        raise WeightsError(f"The Hub has no repository {name}.")
+
     for module in (sample, restore, dales_law):
         monkeypatch.setattr(module, "HEAD_START", 0)
     monkeypatch.setattr(lookup, "_from_hub", unreachable)
+    monkeypatch.setattr(weights_settings, "find_model", not_found)
     first = playground.paths("rings", "", "dale-langevin", ToySettings(particles=4))
     monkeypatch.setattr(playground, "paths", lambda *_: first)
     for module, part in DRAWN:
@@ -149,6 +172,7 @@ def test_a_sound_link_is_obeyed():
         "sample": ("seed", "7", lambda app: app.number_input(key="seed").value, 7),
         "restore": ("noise", "7", lambda app: app.number_input(key="noise").value, 7),
         "dales_law": ("draw", "7", lambda app: app.number_input(key="draw").value, 7),
+        "weights": ("layer", LAYER, lambda app: app.selectbox(key="layer").value, LAYER),
         "playground": ("play-seed", "7", lambda app: app.number_input(key="play-seed").value, 7),
         "theory": (
             "depth-score",

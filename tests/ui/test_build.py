@@ -39,7 +39,7 @@ def test_other_settings_make_exactly_their_item_out_of_date(monkeypatch):
 
 
 def test_other_weights_make_exactly_their_items_out_of_date(monkeypatch, tmp_path):
-    """Those of Kuzushiji, of which only the page Sample has a run."""
+    """Those of Kuzushiji, of which the page Sample has a run and the page Weights a report."""
     from dale_demo.checkpoint import folder as checkpoint
 
     folders = checkpoint.bundled_checkpoints()
@@ -53,7 +53,8 @@ def test_other_weights_make_exactly_their_items_out_of_date(monkeypatch, tmp_pat
     weights.unlink()
     weights.write_bytes(changed)
     monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
-    assert outdated() == {"sample/kmnist": ["weights changed"]}
+    items = ("sample/kmnist", "weights/kmnist")
+    assert outdated() == {item: ["weights changed"] for item in items}
 
 
 def test_another_stored_run_makes_what_is_drawn_from_it_out_of_date(monkeypatch, tmp_path):

@@ -56,6 +56,7 @@ PLACES = {
     "sample": Place("", "Dale meets Langevin, live", "section.player", 1),
     "restore": Place("restore", "Noise and restore", "section.player", 6),
     "dales_law": Place("dale", "Dale’s law", ".player .rule"),
+    "weights": Place("weights", "Weights", "svg[role=img]"),
     "playground": Place(
         f"playground?play-steps=6&play-data={PAINTED}",
         "Playground",

@@ -10,8 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 from dale_demo.ui.dales_law import story
 from dale_demo.ui.dales_law.player import learning_player
 from dale_demo.ui.dales_law.record import LearningRecord
-from dale_demo.ui.dales_law.settings import LearningRequest, controls, default_request
-from dale_demo.ui.dales_law.stored_run import load_stored_training
+from dale_demo.ui.dales_law.settings import LearningRequest, controls, default_request, show
+from dale_demo.ui.dales_law.stored_run import STORED, load_stored_training, opening
 from dale_demo.ui.shared.warm_up import warm_up
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def page() -> None:
     remark = st.empty()
     first = "learning" not in st.session_state
     if first:
-        st.session_state["learning"] = LearningSession(_stored_training())
+        name = opening(st.query_params.get("task"))
+        st.session_state["learning"] = LearningSession(load_stored_training(name))
     learning: LearningSession = st.session_state["learning"]
     learning.drawn = learning.run
     # On the first visit the player comes before the widgets, to be seen at once; afterwards the
@@ -68,13 +69,15 @@ def page() -> None:
     else:
         _settings(learning)
         _player_section()
-    story.draw(learning.record)
+    story.draw(learning.record, _show_stored)
     _check(learning, remark)
 
 
-@st.cache_resource(show_spinner=False)
-def _stored_training() -> LearningRecord:
-    return load_stored_training("opening")
+def _show_stored(name: str) -> None:
+    """Show a stored training, and set the sidebar to it; a training that is running goes on."""
+    learning: LearningSession = st.session_state["learning"]
+    learning.record, learning.run = load_stored_training(name), f"stored {name}"
+    show(STORED[name])
 
 
 def _settings(learning: LearningSession) -> None:

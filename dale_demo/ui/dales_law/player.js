@@ -130,20 +130,46 @@ function rulePanel(rule, { measure, relevant }) {
   const pathsCaption = relevant ? `${some}; thick: on relevant inputs.` : `${some}.`;
   const [score, flips, share] = [number(measure.label), number("sign flips"), number("on relevant inputs")];
   const origin = rule.searched ? "best of search" : "given";
+  const images = element("canvas", { role: "img", "aria-label": `Images that the network draws, ${rule.name}` });
+  const drawn = rule.images ? [figure([images], "The digits 0 to 9, as the network draws them so far.")] : [];
   const numbers = [score, flips, ...(rule.share.at(-1) === null ? [] : [share])];
   flips.root.dataset.testid = "flips";
   const root = element("div", { class: "rule", style: `border-color: ${rule.colour}` },
     element("div", { class: "name" }, sentence(rule.name),
       element("span", {}, `η = ${Number(rule.rate.toPrecision(3))}, ${origin}`)),
     element("div", { class: "numbers" }, ...numbers.map((one) => one.root)),
+    ...drawn,
     figure([weights], "Weights by size |w|, as shares of all."),
     figure([paths], pathsCaption));
   const tell = (now, k) => {
     score.say(scoreText(now.measure[k], measure.kind));
     flips.say(now.flips[k].toLocaleString("en"));
     share.say(now.share[k] === null ? "" : percent(now.share[k]));
+    if (now.images) drawImages(images, now.images, k);
   };
   return { root, weights, paths, tell };
+}
+
+// ---- Images that a network draws -------------------------------------------------------------
+
+const IMAGES_IN_A_ROW = 5;
+
+// Each byte of a frame has two pixels of 16 levels of grey, image after image, row after row.
+function drawImages(canvas, { count, height, width, frames }, k) {
+  const columns = Math.min(count, IMAGES_IN_A_ROW);
+  canvas.width = columns * width;
+  canvas.height = Math.ceil(count / columns) * height;
+  const sheet = new ImageData(canvas.width, canvas.height);
+  const bytes = atob(frames[k]);
+  for (let i = 0; i < 2 * bytes.length; i++) {
+    const image = Math.floor(i / (height * width));
+    const x = (image % columns) * width + (i % width);
+    const y = Math.floor(image / columns) * height + (Math.floor(i / width) % height);
+    const byte = bytes.charCodeAt(i >> 1);
+    const grey = 17 * (i % 2 ? byte & 15 : byte >> 4);
+    sheet.data.set([grey, grey, grey, 255], 4 * (y * canvas.width + x));
+  }
+  canvas.getContext("2d").putImageData(sheet, 0, 0);
 }
 
 // ---- Histogram of the weights ---------------------------------------------------------------
@@ -267,6 +293,7 @@ function epochMarks({ epochs }, width) {
 }
 
 function measureAxis({ measure, rules }) {
+  if (measure.kind === "held out") return lossAxis(rules.map((rule) => rule.measure));
   const all = rules.flatMap((rule) => rule.measure).filter((v) => v !== null);
   const low = Math.min(...all), high = Math.max(...all);
   if (measure.kind === "share") return shareAxis([Math.floor(low * 10) / 10, 1]);
@@ -274,6 +301,16 @@ function measureAxis({ measure, rules }) {
   const [from, to] = rangeOf(all.map((v) => Math.log(v)));
   const ticks = logTicks(from, to).map(([at, label]) => [Math.exp(at), label]);
   return { at: (v) => (Math.log(v) - from) / (to - from), ticks };
+}
+
+// Without the first tenth of a run: it gains so much that what rules differ by would be invisible.
+function lossAxis(losses) {
+  const late = losses.flatMap((values) => values.slice(Math.floor(values.length / 10)));
+  const low = Math.min(...late), high = Math.max(...late);
+  const room = Math.max(0.01, 0.06 * (high - low));
+  const from = low - room, to = high + room;
+  const ticks = linearTicks(from, to).filter(([v]) => v >= from);
+  return { at: (v) => (v - from) / (to - from), ticks };
 }
 
 function shareAxis([low, high]) {
@@ -285,6 +322,7 @@ function measureCaption({ kind }) {
   return {
     share: "Share of test examples, never trained on, that are answered correctly.",
     sum: "Squared errors of all examples so far, each before it was learned: lower is better.",
+    "held out": "Multiplicative denoising score matching on images never trained on, every noise level counting alike: lower is better. What lies above the plot, early in the run, is cut off.",
     log: "Mean squared error on the training examples; nothing can generalise here, so only the fit counts.",
   }[kind];
 }
@@ -293,6 +331,7 @@ function measureCaption({ kind }) {
 
 function scoreText(value, kind) {
   if (kind === "share") return percent(value);
+  if (kind === "held out") return value.toPrecision(3);
   return value >= 100 ? Math.round(value).toLocaleString("en") : `${Number(value.toPrecision(2))}`;
 }
 

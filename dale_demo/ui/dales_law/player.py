@@ -6,6 +6,7 @@ and the page's script has ended. So nothing is sent faster than it can be shown,
 interrupted, and closing the tab ends the run.
 """
 
+import base64
 import math
 from typing import Any
 
@@ -14,7 +15,7 @@ import streamlit as st
 
 from dale_demo.drawing import palette
 from dale_demo.ui.dales_law.record import DISTRIBUTIONS, NAMES, Array, LearningRecord, RuleRecord
-from dale_demo.ui.dales_law.settings import ONLINE
+from dale_demo.ui.dales_law.tasks import ONLINE, SCORE
 from dale_demo.ui.shared.assets import asset
 
 COLOURS = {
@@ -76,6 +77,8 @@ def measure(record: LearningRecord) -> dict[str, Any]:
     name = record.task["name"]
     if name in ONLINE:
         return {"field": "cumulative_loss", "label": "loss so far, summed", "kind": "sum"}
+    if name == SCORE:
+        return {"field": "test_loss", "label": "held-out loss", "kind": "held out"}
     if name == "correlated":
         return {"field": "train_loss", "label": "training loss", "kind": "log"}
     return {"field": "test_accuracy", "label": "test accuracy", "kind": "share"}
@@ -106,7 +109,17 @@ def _pack_rule(name: str, rule: RuleRecord, record: LearningRecord, bins: slice)
         "flipped": _plain(frames.flipped),
         "paths": np.log(np.abs(paths).clip(LEAST_PATH)).round(3).tolist(),
         "signs": np.where(np.signbit(paths), -1, 1).tolist(),
+        "images": None if frames.images is None else _pack_images(frames.images),
     }
+
+
+def _pack_images(images: Array) -> dict[str, Any]:
+    """Pack images below `GREYS` [F, I, H, W], two pixels a byte, one base64 string for a frame."""
+    _, count, height, width = images.shape
+    pairs = images.reshape(len(images), -1, 2)
+    packed = pairs[..., 0] << 4 | pairs[..., 1]
+    frames = [base64.b64encode(frame.tobytes()).decode() for frame in packed]
+    return {"count": count, "height": height, "width": width, "frames": frames}
 
 
 def _plain(values: Array) -> list[Any]:

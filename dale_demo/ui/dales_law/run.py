@@ -10,7 +10,8 @@ from typing import cast
 
 from dale_demo.plasticity import Experiment, Snapshot, Trial
 from dale_demo.plasticity.search import MARGIN, best, search
-from dale_demo.ui.dales_law.record import NAMES, LearningRecord, finish, record
+from dale_demo.ui.dales_law.record import NAMES, LearningRecord
+from dale_demo.ui.dales_law.recording import finish, record
 from dale_demo.ui.dales_law.settings import LearningRequest
 
 FRAMES = 61

@@ -4,106 +4,34 @@ Each widget's key is its query parameter. A size has one key for each task, beca
 range are the task's. PyTorch is imported only when a request is built.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from dale_demo.ui.dales_law.record import NAMES
+from dale_demo.ui.dales_law.tasks import GIVEN_RATES, MOMENTUM, ONLINE, SCORE, TASKS, Size
 from dale_demo.ui.shared.widgets import seed
 
 if TYPE_CHECKING:
     from dale_demo.plasticity import Rule
     from dale_demo.plasticity.tasks import Task
 
-RULES = {"gd": "GD", "sign-constrained": "sign-constrained", "eg": "EG"}
-ONLINE = ("sparse", "dense")
-
-
-@dataclass(frozen=True)
-class Size:
-    """A setting of a task: a whole number or a word.
-
-    Args:
-        name: Of the task's argument.
-        label, help: Of the widget.
-        default: Value before the visitor changes it.
-        options: Values to choose from; None for any whole number of at least 1.
-    """
-
-    name: str
-    label: str
-    help: str
-    default: Any
-    options: Sequence[Any] | None = None
-
-
-EPOCHS = "Passes over all training examples."
-DRAWN_ONCE = "The rules learn one example at a time, so this is also the number of updates."
-TASKS: dict[str, tuple[str, tuple[Size, ...]]] = {
-    "r-of-k": (
-        "Are at least half of the k relevant inputs on? The n − k other inputs do not matter.",
-        (
-            Size(
-                "inputs", "Inputs n", "Synapses of the neuron.", 2000, (200, 500, 1000, 2000, 5000)
-            ),
-            Size("relevant", "Relevant inputs k", "How many inputs matter.", 20),
-            Size("epochs", "Epochs", EPOCHS, 20, (5, 10, 20, 30, 40)),
-        ),
-    ),
-    "sparse": (
-        "Linear regression in which k of N inputs matter. A weight is a pair w⁺ + w⁻, so that EG "
-        "can reach both signs: EG±.",
-        (
-            Size("inputs", "Inputs N", "Numbers in an example.", 500, (100, 200, 500, 1000, 2000)),
-            Size("relevant", "Relevant inputs k", "How many inputs matter.", 3),
-            Size("trials", "Examples", DRAWN_ONCE, 2000, (500, 1000, 2000, 5000)),
-        ),
-    ),
-    "dense": (
-        "Linear regression in which every input matters; a weight is a pair w⁺ + w⁻.",
-        (
-            Size("inputs", "Inputs N", "All of them matter.", 100, (20, 50, 100, 200)),
-            Size("trials", "Examples", DRAWN_ONCE, 2000, (500, 1000, 2000, 5000)),
-        ),
-    ),
-    "correlated": (
-        "Fit a few random targets with very many weights: which solution does each rule find?",
-        (
-            Size("inputs", "Weights D", "Far more than examples.", 10_000, (1000, 3000, 10_000)),
-            Size("examples", "Examples N", "Random targets to fit.", 100, (20, 50, 100, 200)),
-            Size(
-                "start",
-                "First weights",
-                "Distribution that the weights are drawn from, with the same variance.",
-                "log-normal",
-                ("log-normal", "normal"),
-            ),
-            Size("epochs", "Epochs", EPOCHS, 500, (100, 200, 500, 1000)),
-        ),
-    ),
-    "digits": (
-        "Classify handwritten digits with two layers of neurons, trained on 1,800 images of MNIST.",
-        (
-            Size(
-                "hidden",
-                "Hidden units",
-                "Neurons between pixels and classes.",
-                100,
-                (20, 50, 100, 200),
-            ),
-            Size(
-                "signs",
-                "Signs at the start",
-                "By **columns** a whole neuron has one sign, by **random** each weight its own.",
-                "columns",
-                ("columns", "random"),
-            ),
-            Size("epochs", "Epochs", EPOCHS, 10, (2, 5, 10, 20)),
-        ),
-    ),
+RULES = {
+    "gd": "GD",
+    "sign-constrained": "sign-constrained",
+    "eg": "EG",
+    "adam": "Adam",
+    "eg-adam": "EG-Adam",
 }
+FIRST_RULES = ("gd", "sign-constrained", "eg")
+"""Those that run unless a visitor chooses others."""
+EXPONENTIATED = ("eg", "eg-adam")
+"""Those that noise on synapses belongs to."""
+ADAPTIVE = ("adam", "eg-adam")
+MOST_NOISE = 0.5
+"""Largest ς of the widget: one step then changes a weight by half of itself."""
 
 
 @dataclass(frozen=True)
@@ -114,17 +42,20 @@ class LearningRequest:
         task: A key of `TASKS`.
         sizes: By the name of the task's argument.
         rates: η of each rule that runs; None where it is searched.
-        seed: Of data, start and order.
+        seed: Of data, start, order and noise.
+        noise: ς of the noise on synapses, for the rules that it belongs to.
     """
 
     task: str
     sizes: Mapping[str, Any]
     rates: Mapping[str, float | None]
     seed: int
+    noise: float = 0.0
 
     def described(self) -> dict[str, Any]:
         """Return everything but the rules, as `LearningRecord.task` keeps it."""
-        return {"name": self.task, **self.sizes, "seed": self.seed}
+        noise = {"noise": self.noise} if self.noise else {}
+        return {"name": self.task, **self.sizes, **noise, "seed": self.seed}
 
     def build(self) -> tuple["Task", dict[str, "Rule"]]:
         """Make the task and the rules, by name.
@@ -137,13 +68,23 @@ class LearningRequest:
         if not self.rates:
             raise ValueError("No rule is chosen; choose at least one.")
         task = _task(self.task, self.sizes)
-        # EG± is normalised: Σ|w| stays what it was at the start.
-        options = {"eg": {"total": float(task.relevant)}} if self.task in ONLINE else {}  # type: ignore[attr-defined]
         rules = {
-            name: Rule(name, rate, options.get(name, {}))  # type: ignore[arg-type]
+            name: Rule(name, rate, self._options(name, task))  # type: ignore[arg-type]
             for name, rate in self.rates.items()
         }
         return task, rules
+
+    def _options(self, name: str, task: "Task") -> dict[str, Any]:
+        """Return the settings of a rule besides its rate."""
+        options: dict[str, Any] = {}
+        if self.task in ONLINE and name == "eg":
+            # EG± is normalised: Σ|w| stays what it was at the start.
+            options["total"] = float(task.relevant)  # type: ignore[attr-defined]
+        if self.task == SCORE and name not in ADAPTIVE:
+            options["momentum"] = MOMENTUM
+        if self.noise and name in EXPONENTIATED:
+            options |= {"noise": self.noise, "seed": self.seed}
+        return options
 
 
 def _task(name: str, sizes: Mapping[str, Any]) -> "Task":
@@ -159,15 +100,17 @@ def _task(name: str, sizes: Mapping[str, Any]) -> "Task":
             return plasticity.OnlineRegression(**sizes, relevant=sizes["inputs"])
         case "correlated":
             return plasticity.CorrelatedRegression(**sizes)
-        case _:
+        case "digits":
             return plasticity.Digits(**sizes)
+        case _:
+            return plasticity.ScoreNetwork(**sizes)
 
 
 def default_request() -> LearningRequest:
     """Return the request of untouched widgets."""
     name = next(iter(TASKS))
     sizes = {size.name: size.default for size in TASKS[name][1]}
-    return LearningRequest(name, sizes, dict.fromkeys(RULES), seed=0)
+    return LearningRequest(name, sizes, dict.fromkeys(FIRST_RULES), seed=0)
 
 
 def controls() -> LearningRequest:
@@ -183,10 +126,26 @@ def controls() -> LearningRequest:
     st.caption(about)
     chosen = {size.name: _size(task, size) for size in sizes}
     rules = _rules()
+    noise = _noise()
     drawn = seed(0, key="draw", help="Of data, start and order: the same seed gives the same run.")
     with st.expander("Learning rates η"):
-        rates = {name: _rate(name) for name in rules}
-    return LearningRequest(task, chosen, rates, drawn)
+        rates = {name: _rate(name, GIVEN_RATES.get(task, {}).get(name)) for name in rules}
+    return LearningRequest(task, chosen, rates, drawn, noise)
+
+
+def show(request: LearningRequest) -> None:
+    """Set the widgets to a request, in a callback: before they are drawn."""
+    given, state = GIVEN_RATES.get(request.task, {}), st.session_state
+    state["task"], state["draw"], state["synaptic-noise"] = (
+        request.task,
+        request.seed,
+        request.noise,
+    )
+    for name, value in request.sizes.items():
+        state[key_of(request.task, name)] = value
+    state["rules"] = [RULES[name] for name in request.rates]
+    for name, rate in request.rates.items():
+        state[f"eta-{name}"] = None if rate == given.get(name) else rate
 
 
 def key_of(task: str, name: str) -> str:
@@ -213,17 +172,34 @@ def _rules() -> list[str]:
         "Rules",
         list(RULES.values()),
         selection_mode="multi",
-        default=list(RULES.values()),
+        default=[RULES[name] for name in FIRST_RULES],
         key="rules",
         bind="query-params",
-        help="Which rules run: **GD** is gradient descent, **EG** exponentiated gradient, and "
-        "**sign-constrained** is GD that stops at zero.",
+        help="Which rules run: **GD** is gradient descent, **EG** exponentiated gradient, "
+        "**sign-constrained** is GD that stops at zero, and **EG-Adam** is EG along Adam’s "
+        "direction.",
     )
     return [name for name, label in RULES.items() if label in chosen]
 
 
-def _rate(name: str) -> float | None:
+def _noise() -> float:
     return st.number_input(
+        "Noise on synapses ς",
+        0.0,
+        MOST_NOISE,
+        0.0,
+        step=0.01,
+        format="%.4g",
+        key="synaptic-noise",
+        bind="query-params",
+        help="Each step of **EG** and **EG-Adam** also multiplies every weight by a random factor "
+        "exp(ς z − ς²/2), of mean 1, with z standard normal.",
+    )
+
+
+def _rate(name: str, given: float | None) -> float | None:
+    """Read η of a rule; `given` or, without one, None for a search where the field is empty."""
+    rate = st.number_input(
         RULES[name],
         1e-6,
         1e3,
@@ -231,6 +207,7 @@ def _rate(name: str) -> float | None:
         format="%.4g",
         key=f"eta-{name}",
         bind="query-params",
-        placeholder="best of search",
+        placeholder=f"{given:g}" if given else "best of search",
         help=f"Learning rate of {NAMES[name]}; if empty, the best on validation examples.",
     )
+    return rate or given

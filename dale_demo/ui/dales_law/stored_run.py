@@ -1,14 +1,17 @@
-"""Stored trainings of the page Dale's law: the one it opens with, and three that its text cites.
+"""Stored trainings of the page Dale's law: those it opens with, and those that its text cites.
 
 `python -m dale_demo.ui.build dales_law` trains anew those whose task or rules have changed; raise
 `VERSION` when a change of code changes the results.
 """
 
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache, partial
 from pathlib import Path
 
 from dale_demo.ui.dales_law.record import LearningRecord, load_record
-from dale_demo.ui.dales_law.settings import TASKS, LearningRequest, default_request
+from dale_demo.ui.dales_law.settings import LearningRequest, default_request
+from dale_demo.ui.dales_law.tasks import GIVEN_RATES, SCORE, TASKS
 from dale_demo.ui.shared.stored import StoredItem
 
 FOLDER = Path(__file__).with_name("stored")
@@ -17,7 +20,7 @@ VERSION = 1
 EG_AND_GD: dict[str, float | None] = {"gd": None, "eg": None}
 
 
-def request_of(task: str, rules: dict[str, float | None], **sizes: object) -> LearningRequest:
+def request_of(task: str, rules: Mapping[str, float | None], **sizes: object) -> LearningRequest:
     """Return a request with a task's defaults, except for `sizes`, at seed 0."""
     defaults = {size.name: size.default for size in TASKS[task][1]}
     return LearningRequest(task, defaults | sizes, rules, seed=0)
@@ -28,6 +31,8 @@ STORED = {
     "dense": request_of("dense", EG_AND_GD),
     "log-normal-start": request_of("correlated", EG_AND_GD),
     "normal-start": request_of("correlated", EG_AND_GD, start="normal"),
+    "noisy": replace(request_of("correlated", {"eg": None}, start="normal"), noise=0.05),
+    "score": request_of(SCORE, GIVEN_RATES[SCORE]),
 }
 
 
@@ -36,9 +41,15 @@ def path(name: str) -> Path:
     return FOLDER / f"{name}.npz"
 
 
+@cache
 def load_stored_training(name: str) -> LearningRecord:
-    """Load a training of `STORED`."""
+    """Load a training of `STORED`, once: all visitors see the same one."""
     return load_record(path(name))
+
+
+def opening(task: str | None) -> str:
+    """Return the stored training that the page opens with, by the task that its address names."""
+    return "score" if task == SCORE else "opening"
 
 
 def items() -> list[StoredItem]:
@@ -57,10 +68,14 @@ def items() -> list[StoredItem]:
 
 def _inputs(name: str) -> dict[str, str]:
     request = STORED[name]
-    return {"request": repr((request.task, dict(request.sizes), dict(request.rates), request.seed))}
+    noise = (request.noise,) if request.noise else ()
+    asked = (request.task, dict(request.sizes), dict(request.rates), request.seed, *noise)
+    return {"request": repr(asked)}
 
 
 def _make(name: str) -> None:
     from dale_demo.ui.dales_law.run import train_to_end
 
-    train_to_end(STORED[name]).save(path(name))
+    made = train_to_end(STORED[name])
+    # With images a frame is heavy, and the page waits for the file of a link.
+    (made.thinned(2) if STORED[name].task == SCORE else made).save(path(name))

@@ -22,11 +22,11 @@ def address(app_address) -> str:
     return f"{app_address}/dale"
 
 
-def visit(page: Page, address: str, motion: str = "reduce") -> Page:
+def visit(page: Page, address: str, motion: str = "reduce", last: int = LAST) -> Page:
     """Open the page and wait for the end of the stored training, which plays where motion may."""
     page.emulate_media(reduced_motion=motion)
     page.goto(address)
-    expect(player(page)).to_have_attribute("data-frame", str(LAST))
+    expect(player(page)).to_have_attribute("data-frame", str(last))
     expect(player(page)).to_have_attribute("data-playing", "false")
     wait_idle(page)
     return page
@@ -156,3 +156,23 @@ def test_the_overlay_and_the_panels_draw_when_opened(address, page):
         opened.get_by_text(title).click()
         expect(opened.get_by_test_id("stPlotlyChart")).to_have_count(number)
         wait_idle(opened)
+
+
+def sheets(page: Page) -> list[list[int]]:
+    """The grey levels of the images that each network draws."""
+    read = "c => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data]"
+    return player(page).locator("canvas").evaluate_all(f"all => all.map({read})")
+
+
+def test_score_networks_show_the_images_that_they_draw(address, page):
+    visit(page, f"{address}?task=score", last=30)
+    end = sheets(page)
+    assert [len(sheet) for sheet in end] == [4 * 70 * 28] * 5
+    player(page).focus()
+    page.keyboard.press("Home")
+    start = sheets(page)
+    assert start == [start[0]] * 5, "one network from one noise"
+    assert all(set(sheet) - {0, 255} for sheet in [start[0], *end])
+    assert len({tuple(sheet) for sheet in [start[0], *end]}) == 6
+    page.keyboard.press("End")
+    assert sheets(page) == end

@@ -13,7 +13,9 @@ from dale_demo.ui.dales_law import page as dales_law
 from dale_demo.ui.dales_law import run as learning_run
 from dale_demo.ui.dales_law.page import LearningSession
 from dale_demo.ui.dales_law.record import SHARES
-from dale_demo.ui.dales_law.settings import RULES, TASKS, default_request
+from dale_demo.ui.dales_law.settings import FIRST_RULES, default_request
+from dale_demo.ui.dales_law.stored_run import STORED
+from dale_demo.ui.dales_law.tasks import TASKS
 from dale_demo.ui.shared import queue
 
 PAGE = Path(__file__).with_name("app.py")
@@ -67,7 +69,7 @@ def test_every_widget_has_one_sentence_of_help(app, task):
         *app.sidebar.number_input,
         *app.sidebar.get("button_group"),
     ]
-    assert len(widgets) == 1 + len(TASKS[task][1]) + 1 + 1 + len(RULES)
+    assert len(widgets) == 1 + len(TASKS[task][1]) + 1 + 1 + 1 + len(FIRST_RULES)
     for widget in widgets:
         assert widget.help.endswith("."), widget.key
         assert ". " not in widget.help, widget.key
@@ -112,6 +114,8 @@ def test_the_address_restores_the_settings(app):
         ("eta-eg", "-2"),
         ("eta-eg", "inf"),
         ("eta-gd", "fast"),
+        ("synaptic-noise", "0.9"),
+        ("synaptic-noise", "-0.1"),
         ("pruned", "2"),
     ],
 )
@@ -235,6 +239,7 @@ def test_every_task_runs_and_is_described(app, monkeypatch, task):
         "dense": {"inputs": "20", "trials": "500"},
         "correlated": {"inputs": "1000", "examples": "20", "epochs": "100", "start": "normal"},
         "digits": {"hidden": "20", "epochs": "2"},
+        "score": {"hidden": "64", "epochs": "10"},
     }[task]
     rates = {"eta-gd": "0.002", "eta-eg": "0.01", "eta-sign-constrained": "0.002"}
     opened(app, task=task, **rates, **{f"{task}-{k}": v for k, v in sizes.items()})
@@ -243,6 +248,41 @@ def test_every_task_runs_and_is_described(app, monkeypatch, task):
     assert not app.warning
     assert learning(app).record.task["name"] == task
     assert len(app.metric) == 3
+
+
+def test_all_rules_run_with_noise_on_synapses(app, monkeypatch):
+    monkeypatch.setattr(dales_law, "SLICE", math.inf)
+    rates = {"eta-adam": "0.01", "eta-eg-adam": "0.05", "eta-sign-constrained": "0.1"}
+    rules = ["GD", "sign-constrained", "EG", "Adam", "EG-Adam"]
+    opened(app, **QUICK, **rates, rules=rules, **{"synaptic-noise": "0.02"})
+    assert learning(app).request.noise == 0.02
+    app.button(key="run").click().run()
+    assert not app.exception
+    shown = learning(app).record
+    assert list(shown.rules) == ["gd", "sign-constrained", "eg", "adam", "eg-adam"]
+    flips = {name: rule.frames.flips[-1] for name, rule in shown.rules.items()}
+    assert flips["eg"] == flips["eg-adam"] == flips["sign-constrained"] == 0 < flips["adam"]
+    assert any("noise on synapses ς 0.02" in caption.value for caption in app.caption)
+    assert not any("Press **Run**" in caption.value for caption in app.caption)
+
+
+def test_a_link_to_the_score_networks_shows_them_at_once(app, monkeypatch):
+    monkeypatch.setattr(learning_run, "Training", lambda *_: pytest.fail("trained on load"))
+    opened(app, task="score", rules=["GD", "sign-constrained", "EG", "Adam", "EG-Adam"])
+    assert learning(app).record.task["name"] == "score"
+    assert learning(app).request == STORED["score"]
+    assert any("Stored training, 1,500 updates" in caption.value for caption in app.caption)
+    assert not any("Press **Run**" in caption.value for caption in app.caption)
+
+
+@pytest.mark.parametrize("name", ["score", "noisy"])
+def test_a_stored_training_is_shown_with_its_settings(app, name):
+    opened(app, draw="5", **{"eta-eg": "3", "synaptic-noise": "0.1"})
+    app.button(key=f"show-{name}").click().run()
+    assert not app.exception
+    assert learning(app).request == STORED[name]
+    assert dict(learning(app).record.task) == STORED[name].described()
+    assert not any("Press **Run**" in caption.value for caption in app.caption)
 
 
 def test_the_examples_of_the_limits_set_the_sidebar(app):

@@ -1,5 +1,6 @@
 """Records of trainings: they hold what the experiment did, in memory, on disk and as sent."""
 
+import base64
 import json
 import math
 import subprocess
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from dale_demo.drawing.palette import RULES as COLOURS
-from dale_demo.plasticity import Experiment, Rule, statistics
+from dale_demo.plasticity import Experiment, Rule, ScoreNetwork, statistics
 from dale_demo.plasticity.geometry import MIRROR_MAPS
 from dale_demo.ui.dales_law import player as learning_player
 from dale_demo.ui.dales_law import run as learning_run
@@ -20,6 +21,7 @@ from dale_demo.ui.dales_law.figures import pruning, quantiles, trials
 from dale_demo.ui.dales_law.player import pack
 from dale_demo.ui.dales_law.record import (
     DISTRIBUTIONS,
+    GREYS,
     NAMES,
     SHARES,
     LearningRecord,
@@ -28,13 +30,15 @@ from dale_demo.ui.dales_law.record import (
     load_record,
 )
 from dale_demo.ui.dales_law.run import Training, train_to_end
-from dale_demo.ui.dales_law.settings import RULES, TASKS
-from dale_demo.ui.dales_law.stored_run import STORED, load_stored_training, request_of
+from dale_demo.ui.dales_law.settings import RULES, LearningRequest
+from dale_demo.ui.dales_law.stored_run import STORED, load_stored_training, opening, request_of
+from dale_demo.ui.dales_law.tasks import GIVEN_RATES, TASKS
 
 SMALL = request_of(
     "r-of-k", {"gd": 0.1, "sign-constrained": None, "eg": 0.5}, inputs=60, relevant=4, epochs=3
 )
 GIVEN = replace(SMALL, rates={"gd": 0.1, "eg": 0.5})
+DRAWN = request_of("score", {"adam": 0.005, "eg-adam": 0.05}, hidden=16, epochs=2)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -128,16 +132,26 @@ def test_a_running_training_has_a_file_too(small, tmp_path):
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_stored_training_can_be_reproduced(name):
-    """Its rates are the best of its searches, and training with them ends where it ended."""
+def test_a_stored_training_is_what_was_asked_for(name):
+    """And its rates are those given or the best of its searches."""
     kept, request = load_stored_training(name), STORED[name]
     assert dict(kept.task) == request.described()
     assert list(kept.rules) == list(request.rates)
-    for rule in kept.rules.values():
+    for label, rule in kept.rules.items():
+        if request.rates[label] is not None:
+            assert rule.learning_rate == request.rates[label]
+            assert not rule.searched
+            continue
         rate, loss, accuracy = rule.trials.T
         best = loss.argmin() if np.isnan(accuracy).all() else accuracy.argmax()
         assert rule.learning_rate == rate[best]
         assert 2 <= best <= len(rate) - 3
+
+
+@pytest.mark.parametrize("name", [name for name in STORED if name != "score"])
+def test_a_stored_training_can_be_reproduced(name):
+    """Training with its rates ends where it ended."""
+    kept, request = load_stored_training(name), STORED[name]
     task, rules = request.build()
     rules = {n: replace(r, learning_rate=kept.rules[n].learning_rate) for n, r in rules.items()}
     *_, last = Experiment(task, rules, seed=0).snapshots(2)
@@ -148,6 +162,21 @@ def test_a_stored_training_can_be_reproduced(name):
             frames.cumulative_loss[-1], state.cumulative_loss, rtol=1e-3, err_msg=label
         )
         assert frames.fits[-1, 1, 1] == pytest.approx(state.fits["log-normal"].std, rel=0.01)
+
+
+def test_the_start_of_the_stored_score_networks_can_be_reproduced():
+    """Up to the first frame after the start: a whole training takes a minute."""
+    kept, request = load_stored_training("score"), STORED["score"]
+    task, rules = request.build()
+    frames = len(kept)
+    snapshots = Experiment(task, rules, seed=0).snapshots(frames)
+    next(snapshots)
+    for label, state in next(snapshots).states.items():
+        stored = kept.rules[label].frames
+        assert stored.flips[1] == pytest.approx(state.flips, rel=0.01)
+        assert stored.test_loss[1] == pytest.approx(state.test_loss, rel=1e-3)
+        difference = stored.images[1].astype(int) - state.images // (256 // GREYS)
+        assert np.abs(difference).mean() < 0.1
 
 
 def test_the_first_training_supports_the_text_of_the_page():
@@ -177,10 +206,38 @@ def test_the_trainings_of_the_limits_support_their_text():
         assert least == {"gd": 0, "eg": 2}, "the change shows the geometry, whatever the start"
 
 
+def test_the_stored_score_networks_support_their_text():
+    """EG needs Adam's moments to be as good as Adam, and then only its weights are log-normal."""
+    rules = load_stored_training("score").rules
+    loss = {name: rule.frames.test_loss[-1] for name, rule in rules.items()}
+    assert list(rules) == ["gd", "sign-constrained", "eg", "adam", "eg-adam"]
+    assert loss["eg-adam"] < 1.02 * loss["adam"]
+    assert max(loss["adam"], loss["eg-adam"]) < min(loss["gd"], loss["eg"]) - 0.02
+    kept = {name for name, rule in rules.items() if rule.frames.flips[-1] == 0}
+    assert kept == {"sign-constrained", "eg", "eg-adam"}
+    normal, log_normal = rules["eg-adam"].frames.fits[-1, :, 2]
+    assert log_normal < 0.7 * normal
+    assert rules["adam"].frames.fits[-1, 0, 2] < rules["adam"].frames.fits[-1, 1, 2]
+
+
+def test_the_noisy_training_supports_its_text():
+    plain, noisy = (load_stored_training(name).rules["eg"] for name in ("normal-start", "noisy"))
+    assert plain.frames.fits[-1, 0, 2] < 0.02 < plain.frames.fits[-1, 1, 2]
+    assert noisy.frames.fits[-1, 1, 2] < 0.05 < 0.15 < noisy.frames.fits[-1, 0, 2]
+    assert end_of(plain).log_skew[1] < -1.3 < -0.7 < end_of(noisy).log_skew[1]
+    assert not noisy.frames.flips.any()
+    assert plain.frames.train_loss[-1] < 1e-6 < noisy.frames.train_loss[-1] < 0.02
+
+
+def test_a_link_to_the_score_networks_opens_their_stored_training():
+    assert opening("score") == "score"
+    assert {opening(name) for name in (None, "", "xor", *TASKS)} == {"score", "opening"}
+
+
 def test_the_stored_files_are_small():
     from dale_demo.ui.dales_law.stored_run import path
 
-    assert sum(path(name).stat().st_size for name in STORED) < 300_000
+    assert sum(path(name).stat().st_size for name in STORED) < 350_000
 
 
 # As sent to the browser. ------------------------------------------------------------------------
@@ -224,9 +281,49 @@ def test_a_weight_of_zero_is_drawn_at_the_smallest_magnitude(small):
     np.testing.assert_allclose(rule["paths"], math.log(learning_player.LEAST_PATH), atol=1e-3)
 
 
+@pytest.fixture(scope="module")
+def drawn(few_frames) -> LearningRecord:
+    return train_to_end(DRAWN)
+
+
+def test_a_thinned_record_has_every_second_frame(drawn):
+    thin = drawn.thinned(2)
+    assert thin.steps.tolist() == drawn.steps[::2].tolist()
+    assert len(thin) == 7
+    for name, rule in thin.rules.items():
+        for field in fields(RuleFrames):
+            whole, kept = (getattr(r.frames, field.name) for r in (drawn.rules[name], rule))
+            np.testing.assert_array_equal(kept, whole[::2])
+        assert rule.end is drawn.rules[name].end
+
+
+def test_the_images_of_a_network_are_kept_and_sent(drawn, small, tmp_path):
+    task, rules = DRAWN.build()
+    *_, last = Experiment(task, rules, seed=0).snapshots(learning_run.FRAMES)
+    drawn.save(tmp_path / "run.npz")
+    assert_same(drawn, load_record(tmp_path / "run.npz"))
+    sent = json.loads(json.dumps(pack(drawn), allow_nan=False))
+    for rule, (name, kept) in zip(sent["rules"], drawn.rules.items(), strict=True):
+        assert kept.frames.images.shape == (len(drawn), 10, 14, 14)
+        assert kept.frames.images.max() < GREYS
+        np.testing.assert_array_equal(kept.frames.images[-1], last.states[name].images // 16)
+        images = rule["images"]
+        assert (images["count"], images["height"], images["width"]) == (10, 14, 14)
+        pixels = np.frombuffer(base64.b64decode(images["frames"][-1]), np.uint8)
+        unpacked = np.stack([pixels >> 4, pixels & 15], 1).reshape(10, 14, 14)
+        np.testing.assert_array_equal(unpacked, kept.frames.images[-1])
+    assert small.rules["eg"].frames.images is None
+    assert [rule["images"] for rule in pack(small)["rules"]] == [None] * 3
+
+
 @pytest.mark.parametrize(
     ("task", "field"),
-    [("sparse", "cumulative_loss"), ("correlated", "train_loss"), ("digits", "test_accuracy")],
+    [
+        ("sparse", "cumulative_loss"),
+        ("correlated", "train_loss"),
+        ("digits", "test_accuracy"),
+        ("score", "test_loss"),
+    ],
 )
 def test_each_task_has_its_own_measure(small, task, field):
     measured = learning_player.measure(replace(small, task={"name": task}))["field"]
@@ -244,6 +341,29 @@ def test_every_task_can_be_built_from_its_defaults(task):
     assert built.rates["eg"] > 0
     for size in TASKS[task][1]:
         assert getattr(built, size.name) == size.default
+
+
+def test_the_rates_given_are_the_first_guess_of_the_task():
+    assert GIVEN_RATES["score"] == ScoreNetwork().rates
+
+
+def options_of(request: LearningRequest) -> dict[str, dict[str, object]]:
+    return {name: dict(rule.options) for name, rule in request.build()[1].items()}
+
+
+def test_noise_and_momentum_go_to_the_rules_that_have_them():
+    everything = dict.fromkeys(RULES, 0.1)
+    noise = {"noise": 0.02, "seed": 3}
+    noisy = replace(request_of("r-of-k", everything), noise=0.02, seed=3)
+    plain = {name: {} for name in ("gd", "sign-constrained", "adam")}
+    assert options_of(noisy) == {**plain, "eg": noise, "eg-adam": noise}
+    assert noisy.described()["noise"] == 0.02
+    quiet = request_of("score", everything)
+    heavy = {name: {"momentum": 0.9} for name in ("gd", "sign-constrained", "eg")}
+    assert options_of(quiet) == {**heavy, "adam": {}, "eg-adam": {}}
+    assert "noise" not in quiet.described()
+    sparse = replace(request_of("sparse", everything), noise=0.02)
+    assert options_of(sparse)["eg"] == {"total": 3.0, "noise": 0.02, "seed": 0}
 
 
 def test_half_of_the_relevant_inputs_is_the_threshold():

@@ -53,13 +53,19 @@ PLAYGROUND = {
     "play-seed": "5",
     "play-left": "dale-langevin",
 }
-RATES = {"eta-gd": "0.5", "eta-eg": "0.5", "eta-sign-constrained": "0.5", "draw": "3"}
+RATES = {
+    **{f"eta-{rule}": "0.5" for rule in ("gd", "sign-constrained", "eg", "adam", "eg-adam")},
+    "draw": "3",
+    "synaptic-noise": "0.02",
+    "rules": ["GD", "sign-constrained", "EG", "Adam", "EG-Adam"],
+}
 SIZES = {
     "r-of-k": {"inputs": "200", "relevant": "9", "epochs": "5"},
     "sparse": {"inputs": "100", "relevant": "4", "trials": "500"},
     "dense": {"inputs": "20", "trials": "500"},
     "correlated": {"inputs": "1000", "examples": "20", "epochs": "100"},
     "digits": {"hidden": "20", "epochs": "2"},
+    "score": {"hidden": "64", "epochs": "10"},
 }
 LINKS: dict[str, tuple[Path, dict[str, str]]] = {
     "sample": (WHOLE_APP, SAMPLE),
