@@ -19,7 +19,7 @@ from typing import Any, get_args
 import click
 from tqdm import tqdm
 
-from benchmarks.shared import compile_option, data_root, open_reference
+from benchmarks.shared import compile_option, open_reference
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.checkpoint.folder import load_checkpoint
 from dale_demo.data import load
@@ -100,7 +100,7 @@ def main(
     runs: Path, dataset: str, images: int, seeds: int, num_images: int, compiled: bool
 ) -> None:
     """Print the table."""
-    data, reference = load(dataset, "train", data_root()), open_reference(dataset, "cpu")
+    data, reference = load(dataset, "train"), open_reference(dataset, "cpu")
     cells = []
     for magnitudes, rule in product(get_args(Magnitudes)[::-1], get_args(Rule)):
         found = []

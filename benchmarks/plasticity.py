@@ -8,6 +8,7 @@ known; the tasks name the sources of the experiments. Each number is the mean ov
 rates are searched on validation examples at the first seed, and every trial is printed.
 """
 
+import os
 import statistics as std
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +17,8 @@ from dataclasses import dataclass, replace
 import click
 import torch
 
-from benchmarks.shared import data_root, device_option
+from benchmarks.shared import device_option
+from dale_demo.data import ROOT_VARIABLE
 from dale_demo.drawing.markdown import text_table
 from dale_demo.hardware import hardware
 from dale_demo.plasticity import (
@@ -27,6 +29,7 @@ from dale_demo.plasticity import (
     RelevantInputs,
     Rule,
     RuleState,
+    ScoreNetwork,
     Trial,
     statistics,
 )
@@ -229,6 +232,28 @@ def digits(data: str, signs: str, epochs: int, rates: Mapping[str, float | None]
     )
 
 
+def score_network() -> Benchmark:
+    """Held-out M-DSM loss, signs and weights of a small score network, at the page's rates."""
+    task, momentum = ScoreNetwork(), {"momentum": 0.9}
+    rules = {
+        "GD": Rule("gd", task.rates["gd"], momentum),
+        "sign-constrained": Rule("sign-constrained", task.rates["sign-constrained"], momentum),
+        "EG": Rule("eg", task.rates["eg"], momentum),
+        "Adam": Rule("adam", task.rates["adam"]),
+        "EG-Adam": Rule("eg-adam", task.rates["eg-adam"]),
+    }
+    measures = {
+        "held-out loss": lambda _, __, state: state.test_loss,
+        "signs flipped": flipped_share,
+        "KS distance to log-normal": lambda _, __, state: state.fits["log-normal"].ks,
+        "KS distance to normal": lambda _, __, state: state.fits["normal"].ks,
+    }
+    results = [
+        Result(name, label, measure) for name, measure in measures.items() for label in rules
+    ]
+    return Benchmark("A score network", task, rules, results, quick=False)
+
+
 BENCHMARKS = (
     relevant_inputs(
         "10 of 20 among 2,000, fixed rates",
@@ -255,6 +280,7 @@ BENCHMARKS = (
     geometry("log-normal"),
     geometry("normal"),
     digits("stored", "columns", 10, {"GD": None, "sign-constrained": None, "EG": None}),
+    score_network(),
 )
 MNIST = (
     digits("mnist", "random", 5, {"GD": 0.4, "sign-constrained": 0.4, "EG": 2.0}),
@@ -273,7 +299,7 @@ def main(quick: bool, largest: bool, only: str, seeds: str, device: str) -> None
     numbers = [int(seed) for seed in seeds.split(",")]
     chosen = [
         b
-        for b in (*BENCHMARKS, *(MNIST if data_root() else ()))
+        for b in (*BENCHMARKS, *(MNIST if ROOT_VARIABLE in os.environ else ()))
         if only in b.title and (b.quick or not quick) and (largest or not b.largest)
     ]
     print(f"Seeds {numbers}; {hardware(device)}", flush=True)

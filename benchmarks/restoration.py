@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.shared import checkpoint_option, data_root, device_option
+from benchmarks.shared import checkpoint_option, device_option
 from dale_demo.checkpoint.folder import Checkpoint, find_checkpoint, load_checkpoint
 from dale_demo.data import load, positive
 from dale_demo.drawing.markdown import table
@@ -80,7 +80,7 @@ def main(
 ) -> None:
     """Print a table of PSNR and SSIM."""
     network = load_checkpoint(find_checkpoint(checkpoint), device)
-    images = load(network.config.dataset, "test", data_root()).images[:num_images]
+    images = load(network.config.dataset, "test").images[:num_images]
     print(
         f"{len(images)} test images; {draws} draws by {posterior_sampler}, {steps} steps; "
         f"seed {seed}; {hardware(device)}\n"

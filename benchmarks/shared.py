@@ -1,7 +1,5 @@
 """Options and real images that several benchmarks share."""
 
-import os
-
 import click
 
 from dale_demo.data import load_split
@@ -16,12 +14,7 @@ compile_option = click.option("--compile", "compiled", is_flag=True, help="Compi
 bf16_option = click.option("--bf16", is_flag=True, help="Use bfloat16 on a CPU too.")
 
 
-def data_root() -> str | None:
-    """The folder of the data sets, from the environment variable DALE_DATA."""
-    return os.environ.get("DALE_DATA")
-
-
 def open_reference(dataset: str, device: str) -> Reference:
     """The images of a data set, and its bundled classifier on `device`."""
     classifier = load_classifier(find_classifier(dataset), device)
-    return Reference(classifier, *load_split(dataset, data_root()))
+    return Reference(classifier, *load_split(dataset))

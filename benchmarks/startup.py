@@ -7,63 +7,29 @@ as the server answers, the second when the first page is complete. The table hol
 playwright and a Chromium on the path, or named in the environment variable CHROMIUM.
 """
 
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
+import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import click
 from playwright.sync_api import Browser, sync_playwright
 
 from dale_demo.drawing.markdown import table
 from dale_demo.hardware import hardware
+from dale_demo.ui.browser import FLAGS, IDLE, ROOT, chromium, running
 
-APP = Path(__file__).resolve().parent.parent / "app.py"
-BINARIES = ("chromium", "chromium-browser", "google-chrome")
+APP = ROOT / "app.py"
 TIMEOUT = 300.0
 """Seconds until a run is given up."""
 MILESTONES = {
     "first image": "[data-testid=stImage] img, [data-testid=player-state]",
     "player": "section.player[data-frame]",
     "settings": ".st-key-sample button:enabled",
-    "page complete": '[data-testid=stApp][data-test-script-state="notRunning"]',
+    "page complete": IDLE,
 }
 """What appears on the page, in this order → its CSS selector."""
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Run the app in a process of its own at a free port; gives its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
-    silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=APP.parent, **silent) as process:
-        try:
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
-def wait_for_answer(address: str) -> None:
-    """Return once the server reports that it is ready; raises TimeoutError after `TIMEOUT`."""
-    deadline = time.monotonic() + TIMEOUT
-    while time.monotonic() < deadline:
-        try:
-            with urlopen(f"{address}/_stcore/health", timeout=1):
-                return
-        except (URLError, OSError):
-            time.sleep(0.02)
-    raise TimeoutError(f"The server did not answer within {TIMEOUT:g} s.")
 
 
 def visit(browser: Browser, address: str, clock: Callable[[], float]) -> dict[str, float]:
@@ -89,8 +55,7 @@ def stopwatch() -> Callable[[], float]:
 def measure(browser: Browser) -> dict[str, float]:
     """One start with two visits: what → seconds."""
     clock = stopwatch()
-    with server() as address:
-        wait_for_answer(address)
+    with tempfile.TemporaryDirectory() as folder, running(APP, Path(folder) / "log") as address:
         times = {"process start → server answers": clock()}
         first = visit(browser, address, clock)
         second = visit(browser, address, stopwatch())
@@ -102,12 +67,11 @@ def measure(browser: Browser) -> dict[str, float]:
 @click.option("--runs", default=3, help="Starts to take the median of.")
 def main(runs: int) -> None:
     """Print a table of times."""
-    binary = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BINARIES)), None)
+    binary = chromium()
     if binary is None:
         raise click.ClickException("No Chromium was found; install it, or name it in CHROMIUM.")
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=binary, args=flags)
+        browser = playwright.chromium.launch(executable_path=binary, args=list(FLAGS))
         rows = [measure(browser) for _ in range(runs)]
         browser.close()
     print(f"Median of {runs}; {hardware()}\n")
