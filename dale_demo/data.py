@@ -1,6 +1,7 @@
 """Load labelled images (torchvision sets, IDX files, image folders) and map pixels into x > 0."""
 
 import math
+import os
 import stat
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -29,6 +30,8 @@ Split = Literal["train", "test"]
 MAX_IDX_BYTES, MAX_IMAGE_BYTES = 4 * 2**30, 256 * 2**20
 
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
+ROOT_VARIABLE = "DALE_DATA"
+"""Environment variable that names another folder for the torchvision sets."""
 
 
 class DataError(ValueError):
@@ -144,17 +147,19 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
             test images alone, the first 9,000 as "train" and the last 1,000 as "test";
             "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<image>.
         split: Part of a named set; ignored for files and folders, which have one part only.
-        root: Folder of the torchvision sets; by default in the user's cache.
+        root: Folder of the torchvision sets; by default that in the environment variable
+            `ROOT_VARIABLE`, or one in the user's cache.
 
     Raises:
         DataError: The name is unknown, files are missing or unreadable, or images differ in size.
     """
+    folder = Path(root or os.environ.get(ROOT_VARIABLE) or DEFAULT_ROOT)
     if name == KMNIST_10K.name:
-        return _load_kmnist_10k(split, Path(root or DEFAULT_ROOT))
+        return _load_kmnist_10k(split, folder)
     if name == KMNIST_7K.name:
-        return _load_kmnist_7k(split, Path(root or DEFAULT_ROOT))
+        return _load_kmnist_7k(split, folder)
     if name in DATASETS:
-        return _load_torchvision(DATASETS[name], split, Path(root or DEFAULT_ROOT))
+        return _load_torchvision(DATASETS[name], split, folder)
     kind, _, path = name.partition(":")
     if kind == "idx" and path:
         return _load_idx(name, path)

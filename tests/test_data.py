@@ -115,7 +115,7 @@ def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):
     assert together.sort().values.tolist() == list(range(40))
 
 
-def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays):
+def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays, monkeypatch):
     for part, count in (("train", 12), ("t10k", 5)):
         raw = tmp_path / "MNIST" / "raw"
         write_idx(raw / f"{part}-images-idx3-ubyte", arrays[0][:count])
@@ -124,6 +124,11 @@ def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays):
     assert (len(train), len(test)) == (12, 5)
     assert np.array_equal(train.images[:, 0].numpy(), arrays[0])
     assert train.class_names == tuple("0123456789")
+    monkeypatch.setenv("DALE_DATA", str(tmp_path))
+    assert torch.equal(load("mnist", "test").images, test.images)
+    monkeypatch.setattr(MNIST, "download", lambda self: None)
+    with pytest.raises(DataError):
+        load("mnist", "test", tmp_path / "elsewhere")
 
 
 def test_a_set_that_cannot_be_downloaded_says_so(tmp_path, monkeypatch):

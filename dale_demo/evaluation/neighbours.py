@@ -7,7 +7,6 @@ are near each other without being copies.
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from torch import Tensor
 
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.checkpoint.files import CheckpointError
-from dale_demo.data import Dataset, load
+from dale_demo.data import Dataset, load_split
 from dale_demo.datasets import DATASETS
 from dale_demo.drawing.frames import ImageArray, grid
 from dale_demo.evaluation import metrics
@@ -178,14 +177,11 @@ class TrainingSet:
         return find_neighbours(images, features, self._train, self._features)
 
 
-def load_training_set(
-    dataset: str, root: Path | str | None = None, device: str = "cpu"
-) -> TrainingSet:
+def load_training_set(dataset: str, device: str = "cpu") -> TrainingSet:
     """The training images of a data set, not yet prepared; downloads them where they are missing.
 
     Args:
         dataset: Name of the data that a network was trained on.
-        root: As for `data.load`.
         device: Where features are computed.
 
     Raises:
@@ -203,5 +199,4 @@ def load_training_set(
         raise ValueError(
             f"There is no classifier of {info.title} to compare images with."
         ) from error
-    train, test = load(info.name, "train", root), load(info.name, "test", root)
-    return TrainingSet(classifier, train, test)
+    return TrainingSet(classifier, *load_split(info.name))

@@ -137,26 +137,27 @@ def test_data_of_ones_own_are_not_here(name):
         load_training_set(name)
 
 
-def test_what_is_missing_is_said_in_one_sentence(tmp_path, monkeypatch):
+def test_what_is_missing_is_said_in_one_sentence(monkeypatch):
     def no_network(*_):
         raise DataError("mnist is not here and cannot be downloaded.")
 
-    monkeypatch.setattr(neighbours, "load", no_network)
+    monkeypatch.setattr(neighbours, "load_split", no_network)
     with pytest.raises(ValueError, match="cannot be downloaded"):
-        load_training_set("mnist", tmp_path)
+        load_training_set("mnist")
 
     def no_classifier(_):
         raise CheckpointError("There is none.")
 
     monkeypatch.setattr(neighbours, "find_classifier", no_classifier)
     with pytest.raises(ValueError, match="no classifier of MNIST"):
-        load_training_set("mnist", tmp_path)
+        load_training_set("mnist")
 
 
 def test_a_named_set_is_loaded_with_its_classifier(monkeypatch, trained):
     monkeypatch.setattr(neighbours, "find_classifier", lambda name: name)
     monkeypatch.setattr(neighbours, "load_classifier", lambda *_: trained)
-    monkeypatch.setattr(neighbours, "load", lambda name, split, _: bars(30, len(split)))
+    pair = (bars(30, len("train")), bars(30, len("test")))
+    monkeypatch.setattr(neighbours, "load_split", lambda name: pair)
     training = prepared(load_training_set("mnist"))
     copy = last_channels(bars(30, len("train")).images[7:8])
     unseen = last_channels(bars(30, len("test")).images[7:8])

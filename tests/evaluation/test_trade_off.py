@@ -79,7 +79,7 @@ def test_what_ran_on_other_hardware_is_shown_against_network_evaluations_alone()
 
 
 def test_colours_are_one_for_each_sampler():
-    assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 6
+    assert len(set(SAMPLERS.values())) == len(SAMPLERS) == 7
 
 
 def tree(measured: TradeOff) -> ElementTree.Element:

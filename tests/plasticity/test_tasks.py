@@ -82,18 +82,17 @@ def test_stored_digits():
     assert set(problem.test.targets.tolist()) == set(range(10))
 
 
-def test_digits_take_any_data_set_and_keep_test_apart(tmp_path, monkeypatch):
+def test_digits_take_any_data_set_and_keep_test_apart(monkeypatch):
     from dale_demo.data import Dataset
     from dale_demo.plasticity.tasks import digits
 
-    def load(name, split, root):
-        fill = {"train": 10, "test": 200}[split]
-        images = torch.full((20, 1, 2, 2), fill, dtype=torch.uint8)
-        assert (name, root) == ("mnist", str(tmp_path))
-        return Dataset(name, images, torch.arange(20) % 10, tuple("0123456789"))
+    def load_split(name):
+        images = (torch.full((20, 1, 2, 2), fill, dtype=torch.uint8) for fill in (10, 200))
+        labels, names = torch.arange(20) % 10, tuple("0123456789")
+        train, test = (Dataset(name, part, labels, names) for part in images)
+        return train, test
 
-    monkeypatch.setattr(digits, "load", load)
-    monkeypatch.setenv("DALE_DATA", str(tmp_path))
+    monkeypatch.setattr(digits, "load_split", load_split)
     problem = Digits(data="mnist", hidden=3).build(0)
     assert [len(e) for e in (problem.train, problem.validation, problem.test)] == [18, 2, 20]
     assert_close(problem.train.inputs, torch.full((18, 4), 10 / 255))

@@ -1,6 +1,5 @@
 """Digits: classify handwritten digits by two layers of neurons."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dale_demo.data import Dataset, load
+from dale_demo.data import Dataset, load_split
 from dale_demo.plasticity.layers import DaleLinear, Signs
 from dale_demo.plasticity.tasks.problem import Examples, Problem
 from dale_demo.plasticity.tasks.shared import generator_of, require_counts
@@ -89,8 +88,7 @@ def _images(name: str) -> tuple[Examples, Examples]:
     if name == "stored":
         train, test = stored_digits()
     else:
-        root = os.environ.get("DALE_DATA")
-        train, test = load(name, "train", root), load(name, "test", root)
+        train, test = load_split(name)
     return _flat(train), _flat(test)
 
 

@@ -9,7 +9,6 @@ them restored and filled by the bundled network with the default settings.
 `DALE_DATA`.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dale_demo.checkpoint.folder import find_checkpoint, load_checkpoint
-from dale_demo.data import DataError, Dataset, load, positive
+from dale_demo.data import ROOT_VARIABLE, DataError, Dataset, load, positive
 from dale_demo.datasets import BUNDLED_NETWORKS, DATASETS
 from dale_demo.restoration import Restoration, RestorationSettings, fill, intensity, restore
 from dale_demo.ui.restore.gallery import markup
@@ -111,11 +110,11 @@ def _run_inputs() -> dict[str, str]:
 
 
 def _store_examples() -> None:
-    root = os.environ.get("DALE_DATA")
     try:
-        sets = {name: load(name, "test", root) for name in TEST_SETS}
+        sets = {name: load(name, "test") for name in TEST_SETS}
     except DataError as error:
-        raise Unavailable(f"{error} Name the folder of the data sets in DALE_DATA.") from error
+        where = f"Name the folder of the data sets in {ROOT_VARIABLE}."
+        raise Unavailable(f"{error} {where}") from error
     _save(EXAMPLES, {name: _first_of_each(data) for name, data in sets.items()})
 
 

@@ -1,7 +1,6 @@
 """The panel that shows each image of a run beside its nearest training images."""
 
 import base64
-import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,8 +96,7 @@ def _training_set(network: str) -> TrainingSet:
 @st.cache_resource(max_entries=2, show_spinner=False)
 def _load(dataset: str, device: str) -> TrainingSet:
     """Read once for all visitors, and prepared by the first who need it."""
-    root = os.environ.get("DALE_DATA")
-    return with_idle_timeout(lambda _: load_training_set(dataset, root, device), PATIENCE)
+    return with_idle_timeout(lambda _: load_training_set(dataset, device), PATIENCE)
 
 
 def _show(comparison: Comparison) -> None:
