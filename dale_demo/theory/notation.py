@@ -16,6 +16,7 @@ NOTATION = (
     ("h_t(x) = x ∘ ∇ln p_t(x)", "`hyvarinen`", "Hyvärinen score, which drives every sampler"),
     ("D = E[ln X₀ \\| X_t]", "`estimate`, `denoise`", "Tweedie's estimate, u + s²(1 + h)"),
     ("w, η, d", "`weight`, `lr`, `grad`", "a synapse, the learning rate, the gradient of the loss"),
+    ("ς, z", "`noise`", "noise on synapses, w ← w ∘ exp(ς z − ς²/2) a step"),
     ("φ(w) = Σ\\|w\\| ln\\|w\\|", '`"entropy"`', "the mirror map of exponentiated gradient"),
 )
 """Rows of symbol, name in the code and meaning, in Markdown; the documentation has them too."""

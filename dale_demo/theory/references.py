@@ -195,8 +195,8 @@ RELATED = (
             "Nishida et al. 2025",
         ),
         "train networks by updates whose noise and regularisation multiply, derived from "
-        "log-normal posteriors over the weights; so noise that multiplies serves learning there, "
-        "and sampling of images here.",
+        "log-normal posteriors over the weights; noise that multiplies serves learning there, and "
+        "sampling of images here, while on the page *Dale’s law* it can be added to synapses.",
     ),
     RelatedWork(
         Citation(

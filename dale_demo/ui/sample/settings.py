@@ -82,26 +82,23 @@ def controls() -> SampleRequest:
         "on the Hugging Face Hub.",
     )
     config = network_config(network.folder)
-    preset = st.container()
-    values = _sampler() | _images(config) | _advanced()
-    settings = SamplingSettings(**values)
-    with preset:
-        _preset(presets(config), settings)
+    if config.levels:
+        settings = SamplingSettings(**_leaps(config) | _images(config))
+    else:
+        preset = st.container()
+        settings = SamplingSettings(**_sampler() | _images(config) | _advanced())
+        with preset:
+            _preset(presets(config.dataset), settings)
     settings = resolved(config, settings)
     check_memory(config, len(settings.labels), signed=settings.can_cross)
     return SampleRequest(network.name, network.folder, config, settings)
 
 
-def presets(config: CheckpointConfig) -> dict[str, SamplingSettings]:
-    """Name → settings: the general presets, and the paper's tuned one where it has one.
-
-    A few-step network has one of its own.
-    """
-    if config.levels:
-        return {"live": PRESETS["live"]}
+def presets(dataset: str) -> dict[str, SamplingSettings]:
+    """Name → settings: the general presets, and the paper's tuned one where it has one."""
     general: dict[str, SamplingSettings] = {n: PRESETS[n] for n in ("wide", "paper")}
     try:
-        return general | {"annealed": paper_annealed(config.dataset, "dale-langevin")}
+        return general | {"annealed": paper_annealed(dataset, "dale-langevin")}
     except ValueError:
         return general
 
@@ -137,6 +134,37 @@ def _apply(choices: dict[str, SamplingSettings]) -> None:
         st.session_state.update(fields_of(choices[name]))
 
 
+def _leaps(config: CheckpointConfig) -> dict[str, Any]:
+    """What a few-step network leaves to choose of the sampler: how many leaps, and from where."""
+    counts = sorted(len(levels) for levels in config.levels)
+    steps = st.segmented_control(
+        "Leaps",
+        counts,
+        default=counts[-1],
+        required=True,
+        key="leaps",
+        bind="query-params",
+        help="Network evaluations from noise to image. This network was distilled to need few: "
+        "each leap goes to an image at once, and noise is added again between two of them.",
+    )
+    return {"sampler": "leap", "steps": steps, "noise_level": _noise_level()}
+
+
+def _noise_level() -> float:
+    return st.slider(
+        "Noise level s(T)",
+        0.1,
+        20.0,
+        DEFAULT.noise_level,
+        0.1,
+        format="%.1f",
+        key="noise_level",
+        bind="query-params",
+        help="Standard deviation of ln x that the noise adds at the start, s(T) = σ√T; with "
+        "T = 1 it is the volatility σ as well.",
+    )
+
+
 def _sampler() -> dict[str, Any]:
     names: list[SamplerName] = list(SAMPLERS)
     return {
@@ -147,18 +175,7 @@ def _sampler() -> dict[str, Any]:
             key="sampler",
             help=ABOUT_SAMPLERS,
         ),
-        "noise_level": st.slider(
-            "Noise level s(T)",
-            0.1,
-            20.0,
-            DEFAULT.noise_level,
-            0.1,
-            format="%.1f",
-            key="noise_level",
-            bind="query-params",
-            help="Standard deviation of ln x that the noise adds at the start, s(T) = σ√T; with "
-            "T = 1 it is the volatility σ as well.",
-        ),
+        "noise_level": _noise_level(),
         "steps": st.select_slider(
             "Steps",
             STEPS,

@@ -20,7 +20,7 @@ from dale_demo.sampling import PRESETS, run
 from dale_demo.ui.sample import live, settings, stored_run, trade_off
 from dale_demo.ui.sample import page as sample
 from dale_demo.ui.shared import estimate, queue
-from tests.tiny_network import save_tiny, tiny_config
+from tests.tiny_network import save_tiny
 
 APP = Path(__file__).resolve().parents[3] / "app.py"
 
@@ -134,23 +134,22 @@ def test_a_preset_sets_the_others_and_is_what_they_are(app):
 
 
 def test_a_tuned_preset_only_where_the_paper_has_one():
-    assert list(settings.presets(tiny_config(dataset="mnist"))) == ["wide", "paper", "annealed"]
-    assert list(settings.presets(tiny_config())) == ["wide", "paper"]
+    assert list(settings.presets("mnist")) == ["wide", "paper", "annealed"]
+    assert list(settings.presets("tiny")) == ["wide", "paper"]
 
 
 def test_a_few_step_network_is_sampled_by_leaps_from_its_own_levels(app, networks):
     save_tiny(networks / "tiny", levels=((8.0, 0.5), (8.0, 1.5, 0.6, 0.25)))
-    app.run()
-    assert any("distilled for the sampler leap" in warning.value for warning in app.warning)
-    preset = app.get("button_group")[0]
-    assert preset.value is None
-    preset.set_value("live").run()
+    press(app)
     assert not app.warning
+    assert result_of(app).settings.levels == (8.0, 1.5, 0.6, 0.25)
+    assert result_of(app).trajectory.score_evaluations[-1] == 4
+    assert "sampler" not in app.session_state, "there is nothing to choose"
+    app.get("button_group")[0].set_value(2).run()
+    app.slider(key="noise_level").set_value(2.0).run()
     app.button(key="sample").click().run()
     assert not app.exception
-    result = result_of(app)
-    assert result.settings.levels == (8.0, 1.5, 0.6, 0.25)
-    assert result.trajectory.score_evaluations[-1] == 4
+    assert result_of(app).settings.levels == pytest.approx((2.0, 0.5))
 
 
 def test_the_address_restores_the_settings(app):
@@ -469,7 +468,7 @@ def test_a_run_that_would_take_too_long_is_refused_in_one_sentence(app, monkeypa
 @pytest.mark.parametrize("name", ["wide", "paper", "annealed"])
 def test_a_preset_is_not_too_long_before_anything_is_measured(name):
     network = checkpoint.load_config(checkpoint.find_checkpoint(DEFAULT_NETWORK))
-    chosen = settings.presets(network)[name]
+    chosen = settings.presets(network.dataset)[name]
     runs = chosen.network_evaluations
     seconds = estimate.guess(network.network, "cpu", runs, stored_run.IMAGES)
     assert estimate.too_long(seconds, []) is None
