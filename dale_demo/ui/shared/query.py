@@ -12,7 +12,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 NUMBERS = frozenset(
     {
         # Sample
-        *("annealing", "guidance", "leaps", "mu", "noise_level", "pictures"),
+        *("annealing", "guidance", "mu", "noise_level", "pictures"),
         *("repeats", "seed", "step_size", "steps", "tweedie_steps"),
         # Noise and restore
         *("answers", "draws", "level", "noise", "walk"),

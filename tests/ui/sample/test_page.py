@@ -145,6 +145,9 @@ def test_a_few_step_network_is_sampled_by_leaps_from_its_own_levels(app, network
     assert result_of(app).settings.levels == (8.0, 1.5, 0.6, 0.25)
     assert result_of(app).trajectory.score_evaluations[-1] == 4
     assert "sampler" not in app.session_state, "there is nothing to choose"
+    app.query_params["leaps"] = "1e999"
+    app.run()
+    assert not app.exception
     app.get("button_group")[0].set_value(2).run()
     app.slider(key="noise_level").set_value(2.0).run()
     app.button(key="sample").click().run()
