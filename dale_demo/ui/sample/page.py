@@ -23,6 +23,9 @@ HEAD_START = 0.5
 Widgets make the browser load many scripts; sent at once, they would delay the first image.
 """
 
+PROMPT_SECONDS = 0.5
+"""A changed setting is sampled at once where that takes no longer."""
+
 TAGLINE = (
     "Log-normal noise becomes images by multiplication alone. No value ever changes its "
     "sign, as no synapse does: Dale’s law. Paper: "
@@ -31,7 +34,8 @@ TAGLINE = (
 WHAT_YOU_SEE = (
     "One sampling run from noise to images: the state itself, the network’s estimate of the clean "
     "images behind it, and the score, which says where each pixel should go. Press play or drag. "
-    "The sidebar (**»** on a phone) changes every setting, and the page’s address keeps them."
+    "The sidebar (**»** on a phone) changes every setting, and a run of less than half a second "
+    "follows at once; the page’s address keeps the settings."
 )
 WHY_IT_WORKS = r"""
 $$
@@ -95,10 +99,14 @@ def load_stored_result(network: str) -> RunResult:
 def _settings_and_buttons(
     buttons: DeltaGenerator, stage: DeltaGenerator, latest: LatestRun
 ) -> None:
-    """The settings and the buttons; a press of Sample shows a run on the stage as it goes."""
+    """The settings and the buttons; a press of Sample shows a run on the stage as it goes.
+
+    So does a change of the settings, where the run is short.
+    """
     with st.sidebar:
         request = _request()
     seconds = _seconds(request) if request else 0.0
+    changed = _changed(request) and seconds <= PROMPT_SECONDS
     refusal = too_long(seconds, _reducible(request.settings)) if request else None
     with buttons:
         start = st.button(
@@ -112,7 +120,7 @@ def _settings_and_buttons(
     if refusal:
         remark.warning(refusal)
         return
-    if start and request:
+    if request and (start or changed):
         stop.button("Stop", key="stop", icon=":material/stop:")
         try:
             with stage.container():
@@ -122,6 +130,19 @@ def _settings_and_buttons(
         stop.empty()
     elif request:
         _remark(remark, _differs(request, _shown(latest)), in_words(seconds))
+
+
+def _changed(request: SampleRequest | None) -> bool:
+    """Whether the visitor has just changed a setting.
+
+    Not where a link has brought it, nor where they chose another network, of which there may be a
+    stored run to show.
+    """
+    before: SampleRequest | None = st.session_state.get("asked_before")
+    st.session_state["asked_before"] = request
+    if request is None or before is None:
+        return False
+    return request.network == before.network and request.settings != before.settings
 
 
 def _seconds(request: SampleRequest) -> float:

@@ -19,6 +19,7 @@ from dale_demo.datasets import DEFAULT_NETWORK
 from dale_demo.hub import Resolved, resolve
 from dale_demo.hub.bounded_cache import PUBLIC_NETWORKS, touch
 from dale_demo.hub.names import offered
+from dale_demo.ui.shared.warm_up import freeze
 
 RECHECK_SECONDS, RETRY_SECONDS = 600, 30
 """How long a look-up on the Hub is reused when it succeeded, and when it failed."""
@@ -100,8 +101,12 @@ def _look_up(name: str, public: bool) -> tuple[Resolved | str, float]:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _checkpoint(folder: str, device: str, _found: Resolved | None) -> Checkpoint:
-    if _found:
-        return _found.load(device)
+    loaded = _found.load(device) if _found else _load(folder, device)
+    freeze()
+    return loaded
+
+
+def _load(folder: str, device: str) -> Checkpoint:
     with PUBLIC_NETWORKS.hold(Path(folder)):
         return load_checkpoint(folder, device)
 

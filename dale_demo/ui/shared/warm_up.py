@@ -21,11 +21,20 @@ def import_in_turn(module: str) -> ModuleType:
         known = module in sys.modules
         imported = import_module(module)
         if not known:
-            # Streamlit collects garbage after every run of a page, and would look through all
-            # objects of PyTorch each time, which takes 0.2 s. What is frozen it passes over.
-            gc.collect()
-            gc.freeze()
+            freeze()
         return imported
+
+
+def freeze() -> None:
+    """Keep all objects that there are out of the garbage collector's sight; after loading much.
+
+    Streamlit collects garbage after every run of a page, and would look through all objects of
+    PyTorch each time, which takes 0.2 s. What was frozen before and is garbage by now, such as the
+    session of a visitor who has left, is collected first.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def warm_up(module: str) -> None:

@@ -98,6 +98,7 @@ def test_a_link_to_a_network_opens_with_its_stored_run(monkeypatch):
     app.selectbox(key="network").select("kmnist").run()
     account = next(caption.value for caption in app.caption if "Stored run" in caption.value)
     assert "*kmnist*" in account
+    estimated(monkeypatch, 1)
     app.select_slider(key="steps").set_value(3).run()
     assert any("Press **Sample**" in caption.value for caption in app.caption)
 
@@ -425,6 +426,38 @@ LONG = {"steps": "1000", "pictures": "64", "repeats": "10", "sampler": "dale-lan
 def estimated(monkeypatch, seconds: float) -> None:
     """Make every run take so long."""
     monkeypatch.setattr(sample.ESTIMATOR, "seconds", lambda *_: seconds)
+
+
+@pytest.mark.parametrize(("seconds", "prompt"), [(0.4, True), (0.6, False)])
+def test_a_changed_setting_is_sampled_at_once_where_the_run_is_short(
+    seconds, prompt, app, monkeypatch
+):
+    estimated(monkeypatch, seconds)
+    app.query_params.update({"steps": "3", "pictures": "2"})
+    app.run()
+    assert result_of(app) is None, "a link alone samples nothing"
+    app.run()
+    assert result_of(app) is None, "nor does a rerun"
+    app.slider(key="noise_level").set_value(2.0).run()
+    assert not app.exception
+    if not prompt:
+        assert result_of(app) is None
+        assert any("Press **Sample**" in caption.value for caption in app.caption)
+        return
+    assert result_of(app).settings.noise_level == 2.0
+    assert not any("Press **Sample**" in caption.value for caption in app.caption)
+    first = result_of(app)
+    app.run()
+    assert result_of(app) is first, "once for each change"
+
+
+def test_another_network_is_not_sampled_before_a_setting_is_changed(app, networks, monkeypatch):
+    save_tiny(networks / "tiny2")
+    estimated(monkeypatch, 0.1)
+    app.run()
+    app.selectbox(key="network").select("tiny2").run()
+    assert not app.exception
+    assert result_of(app) is None
 
 
 def test_the_time_of_a_run_stands_beside_the_button(app, monkeypatch):

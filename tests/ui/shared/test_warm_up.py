@@ -3,12 +3,13 @@
 import gc
 import sys
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 
 import pytest
 
-from dale_demo.ui.shared.warm_up import import_in_turn
+from dale_demo.ui.shared.warm_up import freeze, import_in_turn
 
 FILES = {
     "__init__": (
@@ -51,3 +52,23 @@ def test_what_is_imported_is_out_of_the_garbage_collector_s_sight(tmp_path, monk
     finally:
         gc.unfreeze()
         del sys.modules["heavy"]
+
+
+def test_what_was_frozen_and_left_is_collected_at_the_next_freeze():
+    class Session:
+        """Refers to itself, as what a visitor leaves behind does."""
+
+        def __init__(self):
+            self.own = self
+
+    session = Session()
+    left = weakref.ref(session)
+    try:
+        freeze()
+        del session
+        gc.collect()
+        assert left() is not None, "out of the collector's sight"
+        freeze()
+        assert left() is None
+    finally:
+        gc.unfreeze()
