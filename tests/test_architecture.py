@@ -13,7 +13,7 @@ PACKAGE = "dale_demo"
 LAYERS = (
     {"checks"},
     {"process", "noise", "datasets", "hardware"},
-    {"score", "preconditioning", "objectives", "data"},
+    {"score", "preconditioning", "objectives", "data", "augmentation"},
     {"samplers", "toy", "toy_network", "network", "paper"},
     {"plasticity", "drawing"},
     {"checkpoint", "weights", "theory"},

@@ -23,6 +23,12 @@ from dale_demo.cli.options import (
     "--epochs", type=click.IntRange(1, 10_000), default=4, help="Passes over the training images."
 )
 @click.option(
+    "--augment",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    help="Share of images turned, scaled and sheared a little.",
+)
+@click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     default=0,
@@ -35,6 +41,7 @@ def train_classifier(
     data_root: str | None,
     overwrite: bool,
     epochs: int,
+    augment: float,
     seed: int,
     device: str,
 ) -> None:
@@ -55,7 +62,9 @@ def train_classifier(
     train, test = load_split(dataset, data_root)
     classifier = classifiers.new_classifier(train, seed).to(find_device(device))
     with tqdm(total=epochs * len(train), unit=" images", unit_scale=True) as bar:
-        for progress in classifiers.train_classifier(classifier, train, epochs=epochs, seed=seed):
+        for progress in classifiers.train_classifier(
+            classifier, train, epochs=epochs, augment=augment, seed=seed
+        ):
             bar.update(progress.images - bar.n)
         record |= {"images": bar.n, "seconds": round(bar.format_dict["elapsed"])}
     measured = accuracy(classifier, test)

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from dale_demo.augmentation import augmented
 from dale_demo.checkpoint.card import NOT_MEASURED
 from dale_demo.checkpoint.config import FORMAT_VERSION, parse_config
 from dale_demo.checkpoint.files import (
@@ -166,9 +167,13 @@ def train_classifier(
     batch_size: int = 128,
     learning_rate: float = 3e-3,
     shift: int = 2,
+    augment: float = 0.0,
     seed: int = 0,
 ) -> Iterator[ClassifierProgress]:
     """Train `classifier` in place with AdamW, on images shifted by up to `shift` pixels.
+
+    Args:
+        augment: Share of images that are also turned, scaled and sheared; see `augmentation`.
 
     Raises:
         ValueError: A number is below 1 (`shift`: 0), or the learning rate is not positive.
@@ -186,7 +191,10 @@ def train_classifier(
     classifier.train()
     for _ in range(epochs):
         for rows in torch.randperm(len(data), generator=generator).split(batch_size):
-            logits = classifier(shifted(data.images[rows], shift, generator))
+            images = shifted(data.images[rows], shift, generator)
+            if augment:
+                images = augmented(images, augment, generator)
+            logits = classifier(images)
             loss = F.cross_entropy(logits, data.labels[rows].to(logits.device))
             optimizer.zero_grad()
             loss.backward()

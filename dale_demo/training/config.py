@@ -48,7 +48,7 @@ class TrainingConfig:
             the recipes "edm" and "consistency".
         levels: What the network is distilled for, as `CheckpointConfig.levels`.
         augment: Share of images that are shifted, turned, scaled and sheared a little, as
-            handwriting varies; see `batches.augmented`.
+            handwriting varies; see `augmentation`.
         guidance: w of autoguidance by a teacher, see `teacher`; 1 where there is none.
         guidance_below: Noise level s up to which `guidance` applies; above it w is 1.
         width, multipliers, patch, dropout: Of the network; see `UNetConfig`.

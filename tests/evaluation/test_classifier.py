@@ -28,6 +28,26 @@ def test_training_reports_its_progress_and_repeats_exactly():
     torch.testing.assert_close(weights[0], weights[1], rtol=0, atol=0)
 
 
+def test_training_can_augment_its_images(monkeypatch):
+    data, seen = bars(50, seed=0), []
+
+    def noted(images, share, generator):
+        seen.append((len(images), share))
+        return 255 - images
+
+    monkeypatch.setattr(classifiers, "augmented", noted)
+    weights = []
+    for augment in (0.0, 0.3):
+        classifier = classifiers.new_classifier(data, seed=5)
+        run = classifiers.train_classifier(
+            classifier, data, epochs=1, batch_size=25, augment=augment
+        )
+        assert len(list(run)) == 2
+        weights.append(classifier.state_dict())
+    assert seen == [(25, 0.3)] * 2
+    assert any(not torch.equal(w, weights[1][name]) for name, w in weights[0].items())
+
+
 def test_training_settings_outside_their_range():
     data = bars(6, seed=0)
     with pytest.raises(ValueError, match="epochs and batch_size"):
