@@ -2,7 +2,6 @@
 
 import math
 import os
-import stat
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dale_demo.checks import brief
+from dale_demo.data_files import DataError, require_file
 from dale_demo.datasets import (
     DATASETS,
     KMNIST,
@@ -23,22 +22,16 @@ from dale_demo.datasets import (
     KMNIST_10K_HELD_OUT,
     DatasetInfo,
 )
+from dale_demo.idx import read_images, read_labels
 from dale_demo.process import LogNormal
 
 Split = Literal["train", "test"]
 
-MAX_IDX_BYTES, MAX_IMAGE_BYTES = 4 * 2**30, 256 * 2**20
+MAX_IMAGE_BYTES = 256 * 2**20
 
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
 ROOT_VARIABLE = "DALE_DATA"
 """Environment variable that names another folder for the torchvision sets."""
-
-
-class DataError(ValueError):
-    """Raised where data cannot be read; the message says what to do, in 300 characters at most."""
-
-    def __init__(self, sentence: str = ""):
-        super().__init__(brief(sentence))
 
 
 class PositiveMap(StrEnum):
@@ -145,7 +138,8 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
         name: "mnist", "fashion-mnist" or "kmnist" (downloaded into `root` if missing);
             "kmnist-7k" for KMNIST with the first 7,011 of its training images; "kmnist-10k" for its
             test images alone, the first 9,000 as "train" and the last 1,000 as "test";
-            "idx:IMAGES,LABELS" for two IDX files; "folder:DIR" for DIR/<class>/<image>.
+            "idx:IMAGES,LABELS" for two IDX files, grey or colour, as they are or gzipped;
+            "folder:DIR" for DIR/<class>/<image>.
         split: Part of a named set; ignored for files and folders, which have one part only.
         root: Folder of the torchvision sets; by default that in the environment variable
             `ROOT_VARIABLE`, or one in the user's cache.
@@ -230,23 +224,18 @@ def _load_kmnist(split: Split, prefix: str, root: Path) -> Dataset:
     )
 
 
-def _load_idx(name: str, path: str) -> Dataset:
-    from torchvision.datasets.mnist import read_image_file, read_label_file
-
-    try:
-        images_path, labels_path = path.split(",")
-        for file in (images_path, labels_path):
-            _require_file(Path(file), MAX_IDX_BYTES)
-        images, labels = read_image_file(images_path), read_label_file(labels_path)
-    except DataError:
-        raise
-    except (LookupError, OSError, ValueError, TypeError, AssertionError, RuntimeError) as error:
-        raise DataError(f"Cannot read IDX files {path!r} (IMAGES,LABELS): {error!r}.") from error
+def _load_idx(name: str, paths: str) -> Dataset:
+    if paths.count(",") != 1:
+        raise DataError(f"IDX files are named idx:IMAGES,LABELS, not {name!r}.")
+    images_path, labels_path = paths.split(",")
+    images, labels = read_images(Path(images_path)), read_labels(Path(labels_path))
     if len(images) != len(labels):
-        raise DataError(f"{len(images)} images but {len(labels)} labels in {path!r}.")
+        raise DataError(
+            f"{images_path} holds {len(images)} images, but {labels_path} {len(labels)} labels."
+        )
     # Labels need not be 0, 1, 2, …: those of EMNIST's letters start from 1.
-    classes, labels = labels.unique(return_inverse=True)
-    return Dataset(name, images.unsqueeze(1), labels, tuple(str(k) for k in classes.tolist()))
+    classes, rows = torch.from_numpy(labels).unique(return_inverse=True)
+    return Dataset(name, torch.from_numpy(images), rows, tuple(str(k) for k in classes.tolist()))
 
 
 def _load_folder(name: str, path: Path) -> Dataset:
@@ -273,20 +262,6 @@ def _load_folder(name: str, path: Path) -> Dataset:
     return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(p.name for p in classes))
 
 
-def _require_file(file: Path, max_bytes: int) -> None:
-    """Refuse a pipe or a device, which may never end, or a file too large.
-
-    Raises:
-        DataError: It is one of these, or a folder.
-        OSError: It is missing.
-    """
-    status = file.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise DataError(f"{file} is a folder, a pipe or a device, not a file.")
-    if status.st_size > max_bytes:
-        raise DataError(f"{file} has {status.st_size:,} bytes; at most {max_bytes:,} are read.")
-
-
 def _visible(path: Path) -> list[Path]:
     """Entries of `path` by name, without hidden ones such as .DS_Store; [] if it is no folder."""
     return sorted(p for p in path.glob("*") if not p.name.startswith("."))
@@ -297,7 +272,7 @@ def _read_image(file: Path) -> NDArray[np.uint8]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        _require_file(file, MAX_IMAGE_BYTES)
+        require_file(file, MAX_IMAGE_BYTES)
         with Image.open(file) as image:
             if image.mode == "I;16":  # Pillow's own conversion clips at 255
                 return (np.asarray(image) // 257).astype(np.uint8)[..., None]

@@ -265,16 +265,16 @@ def empty_class(root, idx):
     [
         (lambda root, idx: "cifar", "Unknown data set"),
         (lambda root, idx: "idx:", "Unknown data set"),
-        (lambda root, idx: f"idx:{root / 'images'}", "Cannot read IDX files"),
-        (lambda root, idx: idx + "x", "Cannot read IDX files"),
+        (lambda root, idx: f"idx:{root / 'images'}", "are named idx:IMAGES,LABELS"),
+        (lambda root, idx: idx + "x", "cannot be read: No such file"),
         (lambda root, idx: ",".join(reversed(idx.split(":")[1].split(","))), "Unknown data set"),
-        (lambda root, idx: f"idx:{root / 'labels'},{root / 'images'}", "Cannot read IDX files"),
-        (damaged(b""), "Cannot read IDX files"),
-        (damaged(b"<html></html>"), "Cannot read IDX files"),
-        (damaged(struct.pack(">HBB3I", 0, 8, 3, 12, 6, 6) + b"short"), "Cannot read IDX files"),
-        (damaged(struct.pack(">HBB3If", 0, 13, 3, 1, 1, 1, 0.5)), "Cannot read IDX files"),
-        (fewer_labels, "12 images but 3 labels"),
-        (no_images, "Cannot read IDX files"),
+        (lambda root, idx: f"idx:{root / 'labels'},{root / 'images'}", "not images"),
+        (damaged(b""), "is not an IDX file"),
+        (damaged(b"<html></html>"), "is not an IDX file"),
+        (damaged(struct.pack(">HBB3I", 0, 8, 3, 12, 6, 6) + b"short"), "432 bytes, 5 follow"),
+        (damaged(struct.pack(">HBB3If", 0, 13, 3, 1, 1, 1, 0.5)), "float32 numbers"),
+        (fewer_labels, "holds 12 images, but .* 3 labels"),
+        (no_images, "holds no images"),
         (lambda root, idx: f"folder:{root / 'nowhere'}", "holds no class folders"),
         (empty_class, "holds no images"),
         (broken_image, "is not an image"),
@@ -325,7 +325,7 @@ def test_special_files_are_refused_as_images(kind, odd_file, tmp_path):
 
 
 def test_a_file_too_large_to_read_is_refused(idx, monkeypatch):
-    monkeypatch.setattr("dale_demo.data.MAX_IDX_BYTES", 10)
+    monkeypatch.setattr("dale_demo.idx.MAX_IDX_BYTES", 10)
     with pytest.raises(DataError, match="bytes; at most 10 are read"):
         load(idx)
 
