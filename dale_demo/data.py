@@ -165,10 +165,26 @@ def load(name: str, split: Split = "train", root: Path | str | None = None) -> D
     )
 
 
+def load_training(name: str, root: Path | str | None = None) -> tuple[Dataset, int]:
+    """Load the images to train on, and count those of their kind that are held out.
+
+    Of files and folders that is the tenth which `load_split` keeps for testing; the named sets
+    hold out none of their training images.
+
+    Raises:
+        DataError: As for `load_split`.
+    """
+    if ":" not in name:
+        return load(name, "train", root), 0
+    train, test = load_split(name, root)
+    return train, len(test)
+
+
 def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Dataset]:
     """Load images to train on and other images to test on.
 
-    The named sets come with both; of files and folders, a random tenth is kept for testing.
+    The named sets come with both; of files and folders, a random tenth is kept for testing, but
+    never all images of a class.
 
     Raises:
         DataError: As for `load`.
@@ -176,11 +192,15 @@ def load_split(name: str, root: Path | str | None = None) -> tuple[Dataset, Data
     data = load(name, "train", root)
     if ":" not in name:
         return data, load(name, "test", root)
-    if len(data) < 2:
-        raise DataError(f"{name} holds one image; two are needed, one of them to test on.")
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    test, train = order.tensor_split([math.ceil(len(data) / 10)])
-    return data[train], data[test]
+    # The last image of each class is trained on, or a small class would have no mean.
+    _, last = np.unique(data.labels[order].flip(0), return_index=True)
+    free = torch.ones(len(data), dtype=torch.bool)
+    free[len(data) - 1 - torch.from_numpy(last)] = False
+    test = order[free][: math.ceil(len(data) / 10)]
+    if not len(test):
+        raise DataError(f"{name} holds one image of each class; one more is needed to test on.")
+    return data[order[~torch.isin(order, test)]], data[test]
 
 
 def _load_torchvision(info: DatasetInfo, split: Split, root: Path) -> Dataset:

@@ -115,6 +115,20 @@ def test_a_tenth_is_kept_where_a_set_has_no_test_part(tmp_path):
     assert together.sort().values.tolist() == list(range(40))
 
 
+def test_no_class_is_kept_for_testing_as_a_whole(tmp_path):
+    """Two images in a third of the classes, one in the others: the tenth is of the former."""
+    for k in range(15):
+        (tmp_path / f"{k:02}").mkdir()
+        for i in range(2 if k < 5 else 1):
+            Image.new("L", (4, 4), 10 * k + i).save(tmp_path / f"{k:02}" / f"{i}.png")
+    train, test = load_split(f"folder:{tmp_path}")
+    assert (len(train), len(test)) == (18, 2)
+    assert train.labels.unique().tolist() == list(range(15))
+    assert test.labels.max() < 5
+    everything = torch.cat([train.images, test.images])[:, 0, 0, 0]
+    assert len(everything.unique()) == 20
+
+
 def test_torchvision_sets_are_read_from_their_own_layout(tmp_path, arrays, monkeypatch):
     for part, count in (("train", 12), ("t10k", 5)):
         raw = tmp_path / "MNIST" / "raw"
@@ -340,7 +354,7 @@ def test_a_class_folder_that_is_not_named_in_utf_8_is_refused(tmp_path):
 def test_one_image_cannot_be_split(tmp_path):
     (tmp_path / "a").mkdir()
     Image.new("L", (8, 8)).save(tmp_path / "a" / "0.png")
-    with pytest.raises(DataError, match="holds one image; two are needed"):
+    with pytest.raises(DataError, match="holds one image of each class"):
         load_split(f"folder:{tmp_path}")
 
 

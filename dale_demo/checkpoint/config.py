@@ -38,9 +38,10 @@ class CheckpointConfig:
         process: The process of `start`; the network can be sampled with any other.
         start: Log-normal start fitted to the training data (the paper's setting).
         training: Record of the last training run, as JSON: "command", "hardware", "images",
-            "seconds", "settings", "loss_curve"; where the run started from trained weights,
-            "before", the record of the run that gave them; "code", the commit whose code is
-            needed to run the command, where later code lacks one of its options; "notes",
+            "seconds", "settings", "loss_curve"; "held_out", how many images of the set were kept
+            for testing; "synapses", what became of these; where the run started from trained
+            weights, "before", the record of the run that gave them; "code", the commit whose code
+            is needed to run the command, where later code lacks one of its options; "notes",
             Markdown for the card.
         metrics: Measured quality, as JSON: "evaluations", "floors"; "notes", Markdown for the
             card.

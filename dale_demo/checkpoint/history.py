@@ -36,6 +36,8 @@ def _run(record: Mapping[str, Any]) -> Iterator[str]:
     rows = [("Hardware", record.get("hardware", "not recorded"))]
     if "images" in record:
         rows.append(("Images seen", f"{record['images']:,}"))
+    if "held_out" in record:
+        rows.append(("Held out for testing", f"{record['held_out']:,} images, a random tenth"))
     if "seconds" in record:
         rows.append(("Time (h:mm)", clock(record["seconds"])))
     if setting(record, "rule", "adam") == "eg":

@@ -16,7 +16,7 @@ from dale_demo.cli.options import (
     find_network,
     run_record,
 )
-from dale_demo.cli.train import advance, check_out
+from dale_demo.cli.train import advance, check_out, held_out_record
 from dale_demo.training.config import TrainingConfig
 
 METHODS = {
@@ -94,7 +94,7 @@ def distill(
     """Distill a network for few evaluations; an unfinished run in --out is continued."""
     from dale_demo import training
     from dale_demo.checkpoint.folder import load_checkpoint
-    from dale_demo.data import load
+    from dale_demo.data import load_training
     from dale_demo.training.distributed import leave
     from dale_demo.training.state import check_unfinished
 
@@ -109,12 +109,12 @@ def distill(
     given = {name: value for name, value in settings.items() if value is not None}
     defaults = METHODS[method]
     config = replace(defaults, **given, **shape, levels=levels or defaults.levels)
-    data = load(dataset or teacher.config.dataset, "train", data_root)
+    data, held_out = load_training(dataset or teacher.config.dataset, data_root)
     run = training.train(
         replace(data, positive_map=teacher.config.positive_map),
         out,
         config,
-        record=run_record(device),
+        record=run_record(device) | held_out_record(held_out),
         compiled=compiled,
         bf16=bf16,
         cpu=device == "cpu",

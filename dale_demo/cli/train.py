@@ -151,7 +151,7 @@ def train(
     """Train a network; an unfinished run in --out is continued."""
     from dale_demo import training
     from dale_demo.checkpoint.folder import load_checkpoint
-    from dale_demo.data import PositiveMap, load
+    from dale_demo.data import PositiveMap, load_training
     from dale_demo.training.continuation import check_data
     from dale_demo.training.distributed import leave
     from dale_demo.training.state import check_unfinished
@@ -174,14 +174,15 @@ def train(
         positive_map = _map_of(networks["initial"], positive_map)
     elif not overwrite:
         check_unfinished(Path(out))
-    data = replace(load(dataset, "train", data_root), positive_map=PositiveMap(positive_map))
+    data, held_out = load_training(dataset, data_root)
+    data = replace(data, positive_map=PositiveMap(positive_map))
     if continue_to:
         check_data(networks["initial"], data)
     run = training.train(
         data,
         out,
         config,
-        record=record,
+        record=record | held_out_record(held_out),
         compiled=compiled,
         bf16=bf16,
         cpu=device == "cpu",
@@ -193,6 +194,11 @@ def train(
     )
     advance(run, config.images)
     leave()
+
+
+def held_out_record(count: int) -> dict[str, int]:
+    """The part of a training record about images that were not trained on."""
+    return {"held_out": count} if count else {}
 
 
 def advance(run: "Generator[Progress, None, None]", images: int) -> None:

@@ -233,6 +233,10 @@ def test_train_sample_and_evaluate_on_own_images(tmp_path):
     config = load_config(network)
     assert config.class_names == ("bright", "dark")
     assert config.training["images"] == 64
+    assert config.training["held_out"] == 4, "a tenth of 40, which evaluate measures on"
+    assert (
+        "| Held out for testing | 4 images, a random tenth |" in (network / "README.md").read_text()
+    )
     assert "cores used" in config.training["hardware"]
     assert "Test accuracy" in invoke(
         *("train-classifier", "--dataset", dataset, "--out", place, "--device", "cpu")
