@@ -1,5 +1,6 @@
 """Load labelled images (torchvision sets, IDX files, image folders) and map pixels into x > 0."""
 
+import logging
 import math
 import os
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from dale_demo.checks import shown
 from dale_demo.data_files import DataError, require_file
 from dale_demo.datasets import (
     DATASETS,
@@ -28,6 +30,8 @@ from dale_demo.process import LogNormal
 Split = Literal["train", "test"]
 
 MAX_IMAGE_BYTES = 256 * 2**20
+
+LOG = logging.getLogger(__name__)
 
 DEFAULT_ROOT = Path.home() / ".cache" / "dale_demo" / "data"
 ROOT_VARIABLE = "DALE_DATA"
@@ -270,15 +274,18 @@ def _load_folder(name: str, path: Path) -> Dataset:
         raise DataError(f"{path} holds no class folders; expected DIR/<class>/<image>.")
     images, labels = [], []
     for label, folder in enumerate(classes):
-        members = [_read_image(file) for file in _visible(folder)]
+        members = [_read_image(file) for file in _pictures(folder)]
         if not members:
             raise DataError(f"The class folder {folder} holds no images; fill or remove it.")
         images += members
         labels += [label] * len(members)
-    shapes = {image.shape for image in images}
-    if len(shapes) != 1:
-        raise DataError(f"Images in {path} must share one size and mode, found {shapes}.")
-    stacked = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) != 1:
+        raise DataError(f"Images in {path} must share one size, found {shown(sorted(sizes))}.")
+    channels = max(image.shape[2] for image in images)
+    # Grey images among coloured ones have the same number in all three channels.
+    whole = np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
+    stacked = torch.from_numpy(whole).permute(0, 3, 1, 2)
     return Dataset(name, stacked.contiguous(), torch.tensor(labels), tuple(p.name for p in classes))
 
 
@@ -287,16 +294,35 @@ def _visible(path: Path) -> list[Path]:
     return sorted(p for p in path.glob("*") if not p.name.startswith("."))
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """Its files, without those whose names say that they are something else; these are counted."""
+    from PIL import Image
+
+    known = Image.registered_extensions().keys() | {""}
+    files = _visible(folder)
+    found = [file for file in files if file.suffix.lower() in known]
+    if skipped := len(files) - len(found):
+        LOG.warning("%d files in %s are no images, and were skipped.", skipped, folder)
+    return found
+
+
 def _read_image(file: Path) -> NDArray[np.uint8]:
-    """Read an image file as uint8 [H, W, C], with one channel if it is grey and three otherwise."""
+    """Read an image file as uint8 [H, W, C], with one channel if it is grey and three otherwise.
+
+    Of an animated file only the first frame counts.
+    """
     from PIL import Image, UnidentifiedImageError
+
+    from dale_demo.picture import eight_bit, opaque, orientation, upright
 
     try:
         require_file(file, MAX_IMAGE_BYTES)
-        with Image.open(file) as image:
-            if image.mode == "I;16":  # Pillow's own conversion clips at 255
-                return (np.asarray(image) // 257).astype(np.uint8)[..., None]
-            grey = image.mode in ("1", "L")
-            return np.atleast_3d(np.asarray(image.convert("L" if grey else "RGB")))
-    except (UnidentifiedImageError, OSError) as error:
+        # By a path, Pillow would map an unpacked TIFF into memory as if it were turned already.
+        with file.open("rb") as stream, Image.open(stream) as image:
+            # It turns a TIFF as it loads it.
+            exif = b"" if image.format == "TIFF" else image.info.get("exif", b"")
+            pixels = np.atleast_3d(np.asarray(upright(opaque(eight_bit(image)), orientation(exif))))
+    except (UnidentifiedImageError, OSError, ValueError) as error:
         raise DataError(f"{file} is not an image: {error}") from error
+    grey = (pixels == pixels[..., :1]).all()
+    return pixels[..., :1] if grey else pixels

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "dale_demo"
 LAYERS = (
     {"checks"},
-    {"process", "noise", "datasets", "data_files", "idx", "hardware"},
+    {"process", "noise", "datasets", "data_files", "idx", "picture", "hardware"},
     {"score", "preconditioning", "objectives", "data", "augmentation"},
     {"samplers", "toy", "toy_network", "network", "paper"},
     {"plasticity", "drawing"},

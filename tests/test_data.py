@@ -292,7 +292,7 @@ def empty_class(root, idx):
         (lambda root, idx: f"folder:{root / 'nowhere'}", "holds no class folders"),
         (empty_class, "holds no images"),
         (broken_image, "is not an image"),
-        (several_sizes, "one size and mode"),
+        (several_sizes, "must share one size"),
     ],
 )
 def test_bad_input_says_what_is_wrong(make, message, tmp_path, idx):

@@ -6,12 +6,10 @@ itself again and again. Each is counted before anything is decoded.
 
 import io
 import re
-from typing import Literal
 
-import numpy as np
 from PIL import Image
 
-Order = Literal["little", "big"]
+from dale_demo.picture import Order, eight_bit, opaque, orientation, upright
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_BYTES = 10 * 2**20
@@ -31,18 +29,6 @@ MARKER = re.compile(rb"\xff+([^\x00\x01\xd0-\xd8\xff])")
 """The next JPEG marker that is more than two bytes: FF 00 is data, FF D0 to FF D7 are restarts."""
 SCAN, END, EXIF, METADATA = 0xDA, 0xD9, 0xE1, {*range(0xE1, 0xEE), 0xEF, 0xFE}
 """JPEG markers; 0xE0 and 0xEE, which are not in METADATA, say how colours are stored."""
-ORIENTATION = 0x0112
-"""EXIF tag."""
-UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-"""EXIF orientation → what makes the image upright."""
 
 
 class UploadError(ValueError):
@@ -72,7 +58,7 @@ def decode(data: bytes) -> Image.Image:
             image.draft("RGB", (WORKING_SIDE, WORKING_SIDE))
             image.load()
             turn = orientation(exif or image.info.get("exif", b""))
-            return _plain(_upright(_reduced(image), turn))
+            return opaque(upright(_reduced(image), turn)).convert("RGB")
     except UploadError:
         raise
     except Image.DecompressionBombError as error:
@@ -81,26 +67,6 @@ def decode(data: bytes) -> Image.Image:
         raise UploadError("This is not a PNG, JPEG or WebP image.") from error
     except Exception as error:  # a decoder may fail on a hostile file in any way at all
         raise UploadError("This file is damaged or cut off; save it anew and try again.") from error
-
-
-def orientation(exif: bytes) -> int:
-    """The EXIF orientation, 1 to 8, or another number where there is none.
-
-    Pillow reads every entry, and each may claim the whole of the file: gigabytes in a small one.
-    """
-    exif = exif.removeprefix(b"Exif\0\0")
-    orders: dict[bytes, Order] = {b"II": "little", b"MM": "big"}
-    if (order := orders.get(exif[:2])) is None:
-        return 1
-
-    def number(at: int, size: int) -> int:
-        return int.from_bytes(exif[at : at + size], order)
-
-    first = number(4, 4) + 2
-    for entry in range(first, min(first + 12 * number(first - 2, 2), len(exif)), 12):
-        if number(entry, 2) == ORIENTATION:
-            return number(entry + 8, 2)
-    return 1
 
 
 def _checked(data: bytes) -> tuple[bytes, int, bytes]:
@@ -176,7 +142,7 @@ def _reduced(image: Image.Image) -> Image.Image:
     factor = max(1, max(width, height) // (2 * WORKING_SIDE))
     rows = factor * max(1, BAND_PIXELS // (width * factor))
     bands = [
-        _eight_bit(image.crop((0, top, width, min(top + rows, height)))).reduce(factor)
+        eight_bit(image.crop((0, top, width, min(top + rows, height)))).reduce(factor)
         for top in range(0, height, rows)
     ]
     small = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
@@ -184,27 +150,3 @@ def _reduced(image: Image.Image) -> Image.Image:
         small.paste(band, (0, k * bands[0].height))
     small.thumbnail((WORKING_SIDE, WORKING_SIDE))
     return small
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """The image in 8 bits a channel, as grey, RGB, or RGBA where something is transparent."""
-    if image.mode.startswith("I"):  # Pillow's own conversion clips at 255
-        return Image.fromarray((np.asarray(image) // 257).clip(0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _upright(image: Image.Image, turn: int) -> Image.Image:
-    return image.transpose(UPRIGHT[turn]) if turn in UPRIGHT else image
-
-
-def _plain(image: Image.Image) -> Image.Image:
-    """Set what is transparent on white or black, whichever is farther from what is not."""
-    if image.mode != "RGBA":
-        return image.convert("RGB")
-    pixels = np.asarray(image.convert("LA"), np.float64)
-    grey, alpha = pixels[..., 0], pixels[..., 1]
-    mean = (grey * alpha).sum() / max(alpha.sum(), 1)
-    ground = Image.new("RGBA", image.size, "white" if mean < 128 else "black")
-    return Image.alpha_composite(ground, image).convert("RGB")

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import center_of_mass
 
+from dale_demo.picture import UPRIGHT, orientation
 from dale_demo.ui.restore import decode as decoding
 from dale_demo.ui.restore.upload import UploadError, fit
 
@@ -218,9 +219,7 @@ def test_as_many_scans_as_encoders_write_are_decoded():
 
 @pytest.mark.parametrize("size", [0, 1, 7, 8, 10, 12])
 def test_exif_that_ends_early_turns_nothing(size):
-    assert decoding.orientation(endless_exif(ROTATED)[:size].ljust(size, b"\xff")) not in range(
-        2, 9
-    )
+    assert orientation(endless_exif(ROTATED)[:size].ljust(size, b"\xff")) not in range(2, 9)
 
 
 @pytest.mark.parametrize("order", ["little", "big"])
@@ -229,14 +228,14 @@ def test_every_orientation_is_read_as_pillow_reads_it(order, turned):
     exif = Image.Exif()
     exif.endian = "<" if order == "little" else ">"
     exif[0x0112] = turned
-    assert decoding.orientation(exif.tobytes()) == turned
+    assert orientation(exif.tobytes()) == turned
     assert same(fit(encoded(undone(turned), "PNG", exif=exif)).frame)
 
 
 def undone(turned: int) -> Image.Image:
     """The letter as a camera held otherwise takes it."""
     back = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
-    turn = back.get(turned, decoding.UPRIGHT.get(turned))
+    turn = back.get(turned, UPRIGHT.get(turned))
     return letter().transpose(turn) if turn is not None else letter()
 
 
