@@ -193,6 +193,16 @@ def test_reverse_runs_use_the_min_noise_level_of_the_network(tiny, small):
             assert process.noise_level(t).item() == pytest.approx(level)
 
 
+def test_a_few_step_network_restores_nothing(tiny, small):
+    """Its estimate is no posterior mean, which all three ways are built on."""
+    config = replace(tiny.config, levels=((8.0, 0.5),))
+    few_step, hole = replace(tiny, config=config), torch.ones(8, 8, dtype=torch.bool)
+    with pytest.raises(ValueError, match="restoration needs a network that estimates"):
+        lib.restore(few_step, small, RestorationSettings(steps=1, draws=1))
+    with pytest.raises(ValueError, match="restoration needs a network that estimates"):
+        lib.fill(few_step, small[0], hole, steps=1, answers=1, seed=0)
+
+
 def test_a_network_of_the_papers_recipe_is_not_asked_above_its_noise_levels(tiny, small):
     training = {"settings": {"recipe": "paper"}}
     paper = replace(tiny, config=replace(tiny.config, training=training))

@@ -40,7 +40,8 @@ class Teacher:
         guidance_below: Noise level s up to which w applies; above it w is 1.
 
     Raises:
-        ValueError: The networks were trained on different data, or under different maps.
+        ValueError: The networks were trained on different data, or under different maps, or one is
+            a few-step network.
     """
 
     teacher: Checkpoint
@@ -54,6 +55,8 @@ class Teacher:
             raise ValueError(
                 f"A network of {one.dataset} cannot be guided away from one of {other.dataset}."
             )
+        for config in (one, other):
+            config.check_posterior_mean("guidance")
         if one.positive_map is not other.positive_map:
             raise ValueError("The network to be guided away from was trained under another --map.")
 

@@ -97,6 +97,7 @@ def test_its_fingerprint_is_that_of_its_networks_and_the_guidance(teacher, weake
         ({"dataset": "letters"}, "network of tiny cannot be guided away from one of letters"),
         ({"class_names": ("c", "b", "a")}, "cannot be guided away from one of tiny"),
         ({"positive_map": PositiveMap.EXP}, "another --map"),
+        ({"levels": ((8.0, 1.0),)}, "guidance needs a network that estimates the posterior mean"),
     ],
 )
 def test_a_network_of_something_else_is_refused(change, reason, teacher, weaker):

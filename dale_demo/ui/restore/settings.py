@@ -63,8 +63,8 @@ def controls() -> RestoreRequest:
     """Draw the widgets and read them.
 
     Raises:
-        ValueError: There is no network, it is not one for grey images under x = 1 + pixel, or it
-            needs too much memory.
+        ValueError: There is no network, it is not one for grey images under x = 1 + pixel, it is a
+            few-step network, or it needs too much memory.
     """
     network = network_field(
         key="restorer",
@@ -75,6 +75,7 @@ def controls() -> RestoreRequest:
     if config.network.image_channels != 1:
         raise ValueError(f"The network {network.name} is not for grey images; choose another.")
     check_map(config)
+    config.check_posterior_mean("restoration")
     source = _source(config)
     settings = RestorationSettings(**_noise(), **_reverse_process())
     hole, answers = _hole(config.network.image_size)

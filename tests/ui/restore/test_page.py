@@ -13,12 +13,14 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from dale_demo import restoration
+from dale_demo.checkpoint import folder as checkpoint
 from dale_demo.ui.restore import decode, image_source, stored_run, story
 from dale_demo.ui.restore import page as restore
 from dale_demo.ui.restore import pixel_canvas as canvas
 from dale_demo.ui.restore.settings import DRAWN, UPLOADED
 from dale_demo.ui.shared import networks
 from dale_demo.weights import files
+from tests.tiny_network import save_tiny
 
 PAGE = Path(__file__).with_name("app.py")
 QUICK = {"walk": "2", "draws": "2"}
@@ -61,6 +63,14 @@ def test_another_level_is_restored_at_once(app):
 @pytest.mark.parametrize(("name", "taught"), [("mnist", False), ("kmnist", True)])
 def test_a_network_that_had_a_teacher_says_that_it_gives_no_mean(app, name, taught):
     assert ("a teacher" in said(opened(app, restorer=name, **QUICK))) == taught
+
+
+def test_a_few_step_network_is_refused_in_one_sentence(app, monkeypatch, tmp_path):
+    monkeypatch.setattr(checkpoint, "BUNDLED", tmp_path)
+    save_tiny(tmp_path / "mnist", levels=((8.0, 0.5),))
+    opened(app, restorer="mnist")
+    (warning,) = app.warning
+    assert "restoration needs a network that estimates the posterior mean" in warning.value
 
 
 def test_the_page_calls_multiplicative_noise_harmless_to_signs_only(app):
