@@ -142,6 +142,21 @@ class Denoiser(nn.Module):
             answer = self.unet(around.scaled(u, s_pixel).float(), (s.log() / 4).float(), labels)
         return around.estimate(answer.float(), u, s_pixel).float()
 
+    def noised_moments(self, labels: Tensor, noise_level: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of u at each pixel, where data are noised to `noise_level`.
+
+        The variances of ln x₀ at a pixel and of the noise, s², add.
+
+        Args:
+            labels: Classes [B] of the data, −1 for no class.
+            noise_level: s [].
+
+        Returns:
+            Both float64 [B, C, H, W].
+        """
+        rows = torch.where(labels < 0, self.null_label, labels)
+        return self.log_means[rows].double(), torch.hypot(self.log_stds[rows].double(), noise_level)
+
     def log_denoiser(self, labels: Tensor | None = None) -> LogDenoiser:
         """Bind the labels [B] (None: no class), leaving a callable (u, s) → D."""
         return lambda u, s: self(u, s, labels)

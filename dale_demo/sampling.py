@@ -345,9 +345,6 @@ def _start(
         return class_averaged_start(process, averages, torch.where(labels < 0, own, labels), z)
     if settings.start == "fitted":
         return config.start.sample(z)
-    rows = torch.where(labels < 0, checkpoint.model.null_label, labels)
-    mean, std = checkpoint.model.log_means[rows].double(), checkpoint.model.log_stds[rows].double()
     horizon = torch.tensor(process.horizon, dtype=torch.float64, device=z.device)
-    # The variances of ln x₀ at each pixel and of the noise, s(T)², add.
-    spread = torch.hypot(std, process.noise_level(horizon))
+    mean, spread = checkpoint.model.noised_moments(labels, process.noise_level(horizon))
     return torch.exp(mean + process.log_drift(horizon) + spread * z)

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dale_demo.checkpoint.folder import Checkpoint, speed_up
 from dale_demo.network import MAX_NOISE_LEVEL, Denoiser
 from dale_demo.objectives import m_dsm
 from dale_demo.paper import PROCESS
 from dale_demo.process import expand_as
 from dale_demo.score import LogDenoiser, from_denoiser
 from dale_demo.training.batches import Batch
-from dale_demo.training.teacher import fingerprint
+from dale_demo.training.teacher import Distilled
 
 LEAST_LEVEL = 0.004
 """Lowest noise level at which images are compared, and the partner learns."""
@@ -34,30 +33,17 @@ levels late take away a faint speckle, which high ones do not see."""
 
 
 @dataclass(frozen=True)
-class FromDistribution:
+class FromDistribution(Distilled):
     """An `Objective`: the distribution of a teacher's data.
 
     Args:
-        teacher: Estimates the posterior mean of the data.
         levels: Falling noise levels of the student's leaps; step i trains leap i mod N.
         partner: Estimates the posterior mean of the student's images; it is trained beside it.
     """
 
-    teacher: Checkpoint
+    recipe = "matching"
     levels: tuple[float, ...]
     partner: Denoiser
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint("matching", self.teacher)
-
-    @property
-    def min_noise_level(self) -> float:
-        return self.teacher.config.min_noise_level
-
-    def prepare(self, device: torch.device, compiled: bool, bf16: bool) -> None:
-        self.teacher.model.to(device)
-        speed_up(self.teacher, compiled, bf16)
 
     def partner_losses(self, denoiser: LogDenoiser, partner: LogDenoiser, batch: Batch) -> Tensor:
         """M-DSM of the partner on the student's images [B]."""
@@ -89,11 +75,9 @@ class FromDistribution:
 
     def _images(self, denoiser: LogDenoiser, batch: Batch, last: int) -> Tensor:
         """ln x̂ [B, C, H, W] after leap number `last`; gradients reach that leap alone."""
-        model = self.teacher.model
-        rows = torch.where(batch.labels < 0, model.null_label, batch.labels)
-        mean, std = model.log_means[rows], model.log_stds[rows]
-        first = torch.full_like(std, self.levels[0])
-        u = mean + torch.hypot(std, first) * batch.z  # the exact start, as in sampling
+        first = torch.tensor(self.levels[0], dtype=torch.float64, device=batch.z.device)
+        mean, spread = self.teacher.model.noised_moments(batch.labels, first)
+        u = mean + spread * batch.z  # the exact start, as in sampling
         for k in range(last):
             with torch.no_grad():
                 y = denoiser(u, self._level(k, batch))

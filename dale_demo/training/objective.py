@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dale_demo.checkpoint.folder import Checkpoint, speed_up
+from dale_demo.checkpoint.folder import Checkpoint
 from dale_demo.network import Denoiser
 from dale_demo.objectives import consistency, m_dsm, m_esm
 from dale_demo.paper import PROCESS
@@ -16,7 +16,7 @@ from dale_demo.score import LogDenoiser, from_denoiser
 from dale_demo.training.batches import Batch
 from dale_demo.training.config import TrainingConfig
 from dale_demo.training.matching import FromDistribution
-from dale_demo.training.teacher import Teacher, fingerprint
+from dale_demo.training.teacher import Distilled, Teacher
 
 FIRST_GAP, LAST_GAP = 1 / 2, 1 / 9
 """d of `objectives.consistency` at the start, and from `GAP_SHARE` of the images on."""
@@ -111,22 +111,10 @@ class FromTeacher:
 
 
 @dataclass(frozen=True)
-class FromTrajectories:
+class FromTrajectories(Distilled):
     """Consistency along the probability flow of a teacher; see `objectives.consistency`."""
 
-    teacher: Checkpoint
-
-    @property
-    def fingerprint(self) -> str:
-        return fingerprint("consistency", self.teacher)
-
-    @property
-    def min_noise_level(self) -> float:
-        return self.teacher.config.min_noise_level
-
-    def prepare(self, device: torch.device, compiled: bool, bf16: bool) -> None:
-        self.teacher.model.to(device)
-        speed_up(self.teacher, compiled, bf16)
+    recipe = "consistency"
 
     def losses(self, denoiser: LogDenoiser, batch: Batch) -> Tensor:
         share = min(1.0, batch.progress / GAP_SHARE)

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -185,7 +186,7 @@ class _Run:
         self.model = initial_model(config, data, initial).to(self.accelerator.device)
         ema = AveragedModel(self.model, multi_avg_fn=ema_update(config.ema))
         rule = optimizers(self.model, config)
-        self.start = copied(synapses(self.model))
+        self.start = copied(synapses(self.model)) if config.rule == "eg" else {}
         prepared, *self.optimizers = self.accelerator.prepare(self.model, *rule)
         self.network = torch.compile(prepared) if compiled else prepared
         self.model.bf16 = bf16
@@ -253,14 +254,9 @@ class _Run:
 
     def _step(self, step: int) -> Tensor:
         batch = self._batch(step)
-
-        def denoiser(u: Tensor, s: Tensor) -> Tensor:
-            return self.network(u, s, batch.labels)
-
-        def partner(u: Tensor, s: Tensor) -> Tensor:
-            return self.partner(u, s, batch.labels)
-
+        denoiser = partial(self.network, labels=batch.labels)
         if self.matching:
+            partner = partial(self.partner, labels=batch.labels)
             loss = self.matching.partner_losses(denoiser, partner, batch).mean()
             self._descend(loss, [self.beside], step)
         loss = self.objective.losses(denoiser, batch).mean()
@@ -300,9 +296,8 @@ class _Run:
             raise ValueError(
                 f"The weights are not finite after {self.state.step} steps; lower learning_rate."
             )
-        if self.config.rule == "eg":
-            for network in (self.model, averaged):
-                self._check_signs(network)
+        for network in (self.model, averaged):
+            self._check_signs(network)
         config = self._checkpoint_config()
         if self.finished and (drawn := drawn_network(config)):
             record = {"synapses": synapse_record(drawn, averaged)}

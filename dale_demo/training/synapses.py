@@ -7,11 +7,10 @@ the price of two numbers for each and of a network of another shape than its add
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
@@ -19,6 +18,7 @@ from dale_demo.network import Denoiser
 from dale_demo.plasticity.layers import half_normal_, log_normal_
 from dale_demo.plasticity.rules import ExponentiatedAdam
 from dale_demo.training.config import TrainingConfig
+from dale_demo.weights.tensors import NamedTensor, of_arrays
 
 if TYPE_CHECKING:
     from dale_demo.plasticity.layers import Magnitudes, Signs
@@ -120,11 +120,9 @@ def synapse_record(drawn: nn.Module, trained: nn.Module) -> dict[str, Any]:
     from dale_demo.weights.analyse import analyse  # they need scipy, at the end of a run alone
     from dale_demo.weights.change import compare
     from dale_demo.weights.change_report import POTENTIALS
-    from dale_demo.weights.tensors import of_arrays
 
-    start, end = (_arrays(network) for network in (drawn, trained))
-    before, after = (analyse(of_arrays(arrays)) for arrays in (start, end))
-    change = compare(of_arrays(start), of_arrays(end)).whole
+    before, after = (analyse(tensors_of(network)) for network in (drawn, trained))
+    change = compare(tensors_of(drawn), tensors_of(trained)).whole
     record: dict[str, Any] = {
         "count": after.whole.count,
         "others": after.others,
@@ -142,5 +140,6 @@ def synapse_record(drawn: nn.Module, trained: nn.Module) -> dict[str, Any]:
     return record
 
 
-def _arrays(network: nn.Module) -> dict[str, NDArray[Any]]:
-    return {name: p.detach().cpu().numpy() for name, p in network.named_parameters()}
+def tensors_of(network: nn.Module) -> Iterator[NamedTensor]:
+    """The parameters of a network as `weights` reads them."""
+    return of_arrays({name: p.detach().cpu().numpy() for name, p in network.named_parameters()})

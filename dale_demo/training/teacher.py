@@ -18,6 +18,7 @@ one, and may be smaller than its teacher.
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -106,6 +107,33 @@ class Teacher:
         """
         settings = str((self.guidance, self.guidance_below))
         return fingerprint(settings, self.teacher, self.weaker)
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """What objectives share that distill one teacher.
+
+    Args:
+        teacher: Estimates the posterior mean of the data.
+    """
+
+    teacher: Checkpoint
+    recipe: ClassVar[str]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As of `Teacher`."""
+        return fingerprint(self.recipe, self.teacher)
+
+    @property
+    def min_noise_level(self) -> float:
+        """That of the teacher."""
+        return self.teacher.config.min_noise_level
+
+    def prepare(self, device: torch.device, compiled: bool, bf16: bool) -> None:
+        """Move the teacher to `device`; `compiled` and `bf16` are those of `speed_up`."""
+        self.teacher.model.to(device)
+        speed_up(self.teacher, compiled, bf16)
 
 
 def fingerprint(settings: str, *networks: Checkpoint) -> str:

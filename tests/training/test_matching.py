@@ -10,6 +10,7 @@ import torch
 from torch.testing import assert_close
 
 from dale_demo.checkpoint.folder import load_checkpoint
+from dale_demo.network import Denoiser
 from dale_demo.sampling import SamplingSettings, run
 from dale_demo.training.batches import Batch, matching_draws
 from dale_demo.training.config import TrainingConfig
@@ -48,7 +49,8 @@ def objective(teacher, partner):
     """Data N(0.2, 0.3²) at every pixel, as the start sees it too."""
     moments = torch.full((3, *SHAPE[1:]), 0.2), torch.full((3, *SHAPE[1:]), 0.3)
     model = SimpleNamespace(null_label=2, log_means=moments[0], log_stds=moments[1])
-    stand_in = type("Network", (SimpleNamespace,), {"__call__": staticmethod(teacher)})
+    methods = {"__call__": staticmethod(teacher), "noised_moments": Denoiser.noised_moments}
+    stand_in = type("Network", (SimpleNamespace,), methods)
     checkpoint = SimpleNamespace(model=stand_in(**vars(model)))
     return FromDistribution(checkpoint, LEVELS, partner)
 

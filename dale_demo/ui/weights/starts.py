@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from dale_demo.checkpoint.config import CheckpointConfig
 from dale_demo.training.initial import drawn_network
+from dale_demo.training.synapses import tensors_of
 from dale_demo.ui.shared.networks import find, network_config
-from dale_demo.weights.tensors import NamedTensor, WeightsError, of_arrays
+from dale_demo.weights.tensors import NamedTensor, WeightsError
 
 
 def start_of(name: str) -> Iterator[NamedTensor]:
@@ -26,6 +27,4 @@ def start_of(name: str) -> Iterator[NamedTensor]:
 def drawn_start(config: CheckpointConfig) -> Iterator[NamedTensor] | None:
     """The weights before the first step of the first run; None where the record does not tell."""
     model = drawn_network(config)
-    if model is None:
-        return None
-    return of_arrays({name: value.detach().numpy() for name, value in model.named_parameters()})
+    return None if model is None else tensors_of(model)
