@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from dale_demo.plasticity import statistics
 from dale_demo.weights.report import BINS_PER_DECADE, EDGES, POINTS, Layer, Report
-from dale_demo.weights.tensors import NamedTensor, Piece, WeightsError, check_count
+from dale_demo.weights.tensors import NamedTensor, Piece, WeightsError, check_count, finished
 
 FITTED_WHOLE = 10**6
 """Weights up to which all are fitted; above that, a random sample of them."""
@@ -25,12 +25,7 @@ Array = NDArray[np.float64]
 
 def analyse(tensors: Iterable[NamedTensor]) -> Report:
     """Read all tensors and report on them; see `analysing`."""
-    work = analysing(tensors)
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+    return finished(analysing(tensors))
 
 
 def analysing(tensors: Iterable[NamedTensor]) -> Generator[str, None, Report]:

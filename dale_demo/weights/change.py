@@ -19,7 +19,7 @@ from dale_demo.plasticity.geometry import dual_change
 from dale_demo.weights.analyse import SEED
 from dale_demo.weights.change_report import POTENTIALS, ChangeReport, LayerChange
 from dale_demo.weights.report import POINTS
-from dale_demo.weights.tensors import NamedTensor, WeightsError, check_count
+from dale_demo.weights.tensors import NamedTensor, WeightsError, check_count, finished
 
 SAMPLED = 100_000
 """Weights of a tensor whose change is fitted: enough for a Kolmogorov–Smirnov distance of 0.002."""
@@ -99,15 +99,7 @@ def comparing(
 
 def compare(start: Iterable[NamedTensor], end: Iterable[NamedTensor]) -> ChangeReport:
     """Compare two networks; see `remembering` and `comparing`."""
-    return _finished(comparing(_finished(remembering(start)), end))
-
-
-def _finished(work: Generator[Any, None, Any]) -> Any:
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
+    return finished(comparing(finished(remembering(start)), end))
 
 
 def _nothing_shared(start: Mapping[str, Remembered]) -> str:

@@ -1,9 +1,9 @@
 """Named tensors of numbers, read piece by piece, and the error of a file that cannot be read."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ PIECE = 2**18
 """Numbers that are read at once, which bounds the memory for a tensor of any size; 8 divides it."""
 
 Piece = NDArray[np.floating[Any]]
+Result = TypeVar("Result")
 
 
 class WeightsError(ValueError):
@@ -76,6 +77,15 @@ def pieces_of(array: NDArray[Any]) -> Iterator[Piece]:
     """Cut an array, in C order, into pieces of at most `PIECE` numbers."""
     flat = array.reshape(-1)
     return (flat[at : at + PIECE] for at in range(0, flat.size, PIECE))
+
+
+def finished(work: Generator[Any, None, Result]) -> Result:
+    """Run a generator that works piece by piece to its end, and return what it returns."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
 
 
 def read_exactly(stream: Readable, size: int) -> bytes:
