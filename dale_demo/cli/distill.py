@@ -14,6 +14,8 @@ from dale_demo.cli.options import (
     data_root_option,
     device_option,
     find_network,
+    out_option,
+    overwrite_option,
     run_record,
 )
 from dale_demo.cli.train import advance, check_out, held_out_record
@@ -48,7 +50,7 @@ METHODS = {
     required=True,
     help="Trained network to distill: a name, folder or Hub id.",
 )
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
+@out_option
 @click.option("--dataset", help="Images that give the states to learn at.  [the network's own]")
 @data_root_option
 @click.option(
@@ -67,7 +69,7 @@ METHODS = {
     "be given several times. Matching trains the first list.  [consistency: 8,1.5,0.6,0.25 and "
     "8,0.5; matching: 1.1,0.4 and 1.1]",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+@overwrite_option
 @click.option("--batch-size", default=128, help="Global batch size.")
 @click.option(
     "--learning-rate",

@@ -62,6 +62,12 @@ dataset_option = click.option(
     help="mnist, fashion-mnist, kmnist, kmnist-7k, kmnist-10k, idx:IMAGES,LABELS, folder:DIR.",
 )
 
+out_option = click.option(
+    "--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder."
+)
+
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+
 data_root_option = click.option(
     "--data-root",
     type=click.Path(),

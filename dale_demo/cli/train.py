@@ -18,6 +18,8 @@ from dale_demo.cli.options import (
     dataset_option,
     device_option,
     find_network,
+    out_option,
+    overwrite_option,
     run_record,
 )
 from dale_demo.training.config import TrainingConfig
@@ -33,7 +35,7 @@ DEFAULT = TrainingConfig()
 
 @click.command()
 @dataset_option
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Checkpoint folder.")
+@out_option
 @data_root_option
 @click.option(
     "--map",
@@ -51,7 +53,7 @@ DEFAULT = TrainingConfig()
     "runs: from its averaged weights, with the settings of its last run where none are given, the "
     "next seed, and a learning rate that warms up and falls anew over the images added.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+@overwrite_option
 @click.option("--batch-size", default=DEFAULT.batch_size, help="Global batch size.")
 @click.option(
     "--rule",

@@ -10,15 +10,17 @@ from dale_demo.cli.options import (
     dataset_option,
     device_option,
     find_device,
+    out_option,
+    overwrite_option,
     run_record,
 )
 
 
 @click.command("train-classifier")
 @dataset_option
-@click.option("--out", required=True, type=click.Path(file_okay=False), help="Its folder.")
+@out_option
 @data_root_option
-@click.option("--overwrite", is_flag=True, help="Replace a network in --out.")
+@overwrite_option
 @click.option(
     "--epochs", type=click.IntRange(1, 10_000), default=4, help="Passes over the training images."
 )
