@@ -22,8 +22,8 @@ UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF orientation → what makes the image upright."""
-LARGEST = {"8 bits": 2**8 - 1, "16 bits": 2**16 - 1, "32 bits": 2**31 - 1}
-"""White, where a file does not say how many bits its numbers have."""
+WHITES = (2**8 - 1, 2**16 - 1, 2**31 - 1)
+"""White in 8, 16 and 32 bits, where a file does not say how many its numbers have."""
 
 
 def orientation(exif: bytes) -> int:
@@ -70,7 +70,7 @@ def eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _scaled(values: np.ndarray, fractions: bool) -> np.ndarray:
-    whites = (1, *LARGEST.values()) if fractions else tuple(LARGEST.values())
+    whites = (1, *WHITES) if fractions else WHITES
     peak = values.max(initial=0)
     white = next((white for white in whites if peak <= white), None)
     if white is None or not np.isfinite(values).all():

@@ -17,14 +17,13 @@ from dale_demo.drawing import palette
 from dale_demo.ui.dales_law.record import DISTRIBUTIONS, NAMES, Array, LearningRecord, RuleRecord
 from dale_demo.ui.dales_law.tasks import ONLINE, SCORE
 from dale_demo.ui.shared.assets import asset
+from dale_demo.weights.reference import SONG_LOG_STD
 
 COLOURS = {
     "above": palette.EXCITATORY,
     "below": palette.INHIBITORY,
     "theory": palette.THEORY,
 }
-SONG_STD = 0.9355
-"""Standard deviation of ln w for EPSP amplitudes in layer 5 (Song et al., 2005)."""
 LEAST_PATH = 1e-12
 """Magnitude at which smaller weights are drawn: ln 0 has no place on a log axis."""
 
@@ -63,7 +62,7 @@ def pack(record: LearningRecord) -> dict[str, Any]:
         "relevant": record.relevant_paths,
         "bins": [math.log(record.edges[first]), math.log(record.edges[last])],
         "measure": measure(record),
-        "songStd": SONG_STD,
+        "songStd": SONG_LOG_STD,
         "colours": COLOURS,
         "rules": [
             _pack_rule(name, rule, record, slice(first, last))

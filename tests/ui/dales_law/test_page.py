@@ -9,13 +9,14 @@ from unittest.mock import Mock
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from dale_demo.plasticity import ScoreNetwork
 from dale_demo.ui.dales_law import page as dales_law
 from dale_demo.ui.dales_law import run as learning_run
 from dale_demo.ui.dales_law.page import LearningSession
 from dale_demo.ui.dales_law.record import SHARES
 from dale_demo.ui.dales_law.settings import FIRST_RULES, default_request
 from dale_demo.ui.dales_law.stored_run import STORED
-from dale_demo.ui.dales_law.tasks import TASKS
+from dale_demo.ui.dales_law.tasks import GIVEN_RATES, SCORE, TASKS
 from dale_demo.ui.shared import queue
 
 PAGE = Path(__file__).with_name("app.py")
@@ -302,3 +303,8 @@ def test_pruning_shows_the_numbers_of_the_record(app):
         app.select_slider(key="pruned").set_value(share).run()
         expected = f"{end.pruned[SHARES.index(share)]:.1%}".replace(".0%", "%")
         assert app.metric[0].value == expected
+
+
+def test_the_rates_given_with_the_score_network_are_the_librarys():
+    """Written out there, so that the page opens without PyTorch."""
+    assert dict(GIVEN_RATES[SCORE]) == ScoreNetwork().rates
