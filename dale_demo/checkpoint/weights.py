@@ -69,12 +69,14 @@ def read_tensors(
     """
     try:
         with opened(path) as file:
-            check_size(str(path), os.fstat(file.fileno()).st_size, max_bytes)
+            size = os.fstat(file.fileno()).st_size
+            check_size(str(path), size, max_bytes)
             head = _read_header(file, max_bytes // HEADER_SHARE)
             outlines = _outlines(head[8:])
             if expected is not None:
                 check_outlines(outlines, expected)
-            tensors = load(head + file.read(max_bytes))
+            # No more than there is: Python takes the memory for all that is asked for.
+            tensors = load(head + file.read(size))
     except KeyError as error:
         raise CheckpointError(
             f"{path} holds numbers of an unknown type, {shown(error.args[0])}."
